@@ -1,0 +1,123 @@
+import { Holds } from '../ranges/holds.js'
+import type { IdRange, Span } from '../ranges/range.js'
+import { IdSpace } from '../ranges/space.js'
+import { type PodEntry, type PodNames, printPod } from './entry.js'
+import { PodLimitError, SpaceExhaustedError } from './errors.js'
+
+/** Counts of ranges; total = used + avoided + free. */
+export interface Usage {
+  readonly total: number
+  readonly used: number
+  readonly avoided: number
+  readonly free: number
+  readonly limit: number
+}
+
+/** Who owns which range, in memory. */
+export class Owners {
+  readonly #space: IdSpace
+  readonly #holds: Holds
+  readonly #limit: number
+  readonly #entries = new Map<string, PodEntry>()
+  /** By hostID, from allocation on: also of a pod whose record is still being written. */
+  readonly #podUIDs = new Map<number, string>()
+  /** By sandbox id, from reservation on. */
+  readonly #podUIDsBySandbox = new Map<string, string>()
+  readonly #claims = new Map<string, IdRange[]>()
+
+  constructor(span: Span, limit: number) {
+    this.#space = new IdSpace(span)
+    this.#holds = new Holds(this.#space)
+    this.#limit = limit
+  }
+
+  /** @throws PodLimitError, SpaceExhaustedError */
+  allocate(podUID: string, names: PodNames): IdRange {
+    const pod = printPod(podUID, names)
+    if (this.#podUIDs.size >= this.#limit) throw new PodLimitError(pod, this.#limit)
+    const range = this.#holds.allocate()
+    if (!range) throw new SpaceExhaustedError(pod, this.usage)
+    this.#podUIDs.set(range.hostID, podUID)
+    return range
+  }
+
+  /** Of an allocation that came to nothing. */
+  free(range: IdRange): void {
+    this.#podUIDs.delete(range.hostID)
+    this.#holds.letGo(range)
+  }
+
+  /** An entry found on disk; nobody else's range. */
+  adopt(entry: PodEntry): void {
+    this.#holds.hold(entry.range)
+    this.#podUIDs.set(entry.range.hostID, entry.podUID)
+    this.set(entry)
+  }
+
+  /** The present entry of a pod that has its range. */
+  set(entry: PodEntry): void {
+    for (const id of this.find(entry.podUID)?.sandboxes.keys() ?? []) this.#podUIDsBySandbox.delete(id)
+    for (const id of entry.sandboxes.keys()) this.#podUIDsBySandbox.set(id, entry.podUID)
+    this.#entries.set(entry.podUID, entry)
+  }
+
+  delete(entry: PodEntry): void {
+    for (const id of entry.sandboxes.keys()) this.#podUIDsBySandbox.delete(id)
+    this.#entries.delete(entry.podUID)
+    this.free(entry.range)
+  }
+
+  find(podUID: string): PodEntry | undefined {
+    return this.#entries.get(podUID)
+  }
+
+  /** Of a recorded sandbox, or of one that is reserved and may be recorded soon. */
+  podUIDOf(sandboxID: string): string | undefined {
+    return this.#podUIDsBySandbox.get(sandboxID)
+  }
+
+  /** @throws Error in words when the sandbox is another pod's */
+  reserve(sandboxID: string, podUID: string): void {
+    const owner = this.#podUIDsBySandbox.get(sandboxID)
+    if (owner !== undefined && owner !== podUID) {
+      throw new Error(`sandbox ${sandboxID} of pod ${podUID} is recorded as one of pod ${owner} already`)
+    }
+    this.#podUIDsBySandbox.set(sandboxID, podUID)
+  }
+
+  /** Takes a reservation back, unless the sandbox was recorded. */
+  unreserve(sandboxID: string, podUID: string): void {
+    if (!this.find(podUID)?.sandboxes.has(sandboxID)) this.#podUIDsBySandbox.delete(sandboxID)
+  }
+
+  /** Holds what the ranges touch in place of what the claim held; returns the pods that own some of it. */
+  avoid(claim: string, ranges: Iterable<IdRange>): PodEntry[] {
+    const touched = new Map<number, IdRange>()
+    for (const range of ranges) {
+      for (const ours of this.#space.rangesTouching(range)) touched.set(ours.hostID, ours)
+    }
+    for (const range of touched.values()) this.#holds.hold(range)
+    this.stopAvoiding(claim)
+    this.#claims.set(claim, [...touched.values()])
+    return [...touched.keys()].flatMap((hostID) => this.find(this.#podUIDs.get(hostID) ?? '') ?? [])
+  }
+
+  stopAvoiding(claim: string): void {
+    for (const range of this.#claims.get(claim) ?? []) this.#holds.letGo(range)
+    this.#claims.delete(claim)
+  }
+
+  claims(): Iterable<string> {
+    return this.#claims.keys()
+  }
+
+  entries(): Iterable<PodEntry> {
+    return this.#entries.values()
+  }
+
+  get usage(): Usage {
+    const { total, free } = this.#space
+    const used = this.#podUIDs.size
+    return { total, used, avoided: total - free - used, free, limit: this.#limit }
+  }
+}

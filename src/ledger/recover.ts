@@ -1,0 +1,46 @@
+import { type IdRange, printRange, type Span } from '../ranges/range.js'
+import { parseRecord } from '../ranges/record.js'
+import type { PodEntry } from './entry.js'
+import { messageOf } from './fs-error.js'
+import type { StoredPod } from './store.js'
+
+/**
+ * The entries that a restart finds on disk. A pod without a record, or with an empty one, has no range and no entry.
+ * @throws Error that names the file, the reason and the way out, for the first record that can't stand
+ */
+export function recover(pods: StoredPod[], span: Span, fileOf: (podUID: string) => string): PodEntry[] {
+  const entries: PodEntry[] = []
+  const owners = new Map<number, string>()
+  for (const { podUID, text, since, sandboxes } of pods) {
+    if (!text || !since) continue
+    const range = parse(text, span, fileOf(podUID))
+    // Good records are aligned and of one length: they overlap when they begin at the same id, and only then.
+    const owner = owners.get(range.hostID)
+    if (owner !== undefined) {
+      const reason = `its range ${printRange(range)} is that of pod ${owner} too (${fileOf(owner)})`
+      throw refusal(`${fileOf(podUID)} of pod ${podUID}`, reason)
+    }
+    owners.set(range.hostID, podUID)
+    const confirmed = false
+    entries.push({
+      podUID,
+      range,
+      since,
+      sandboxes: new Map(sandboxes.map((s) => [s.id, { ...s, confirmed }])),
+    })
+  }
+  return entries
+}
+
+function parse(text: string, span: Span, file: string): IdRange {
+  try {
+    return parseRecord(text, span)
+  } catch (error) {
+    throw refusal(file, messageOf(error), error)
+  }
+}
+
+function refusal(file: string, reason: string, cause?: unknown): Error {
+  const remedy = 'The file is left as it is: move it away once no process of that pod lives, then start again'
+  return new Error(`${file}: ${reason}. ${remedy}`, { cause })
+}

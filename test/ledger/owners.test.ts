@@ -1,0 +1,107 @@
+import t from 'tap'
+import type { PodEntry } from '../../src/ledger/entry.js'
+import { Owners } from '../../src/ledger/owners.js'
+import { BLOCK } from '../../src/ranges/range.js'
+import { nth, spanOf } from './scratch.js'
+
+const entry = (podUID: string, n: number, ...ids: string[]): PodEntry => ({
+  podUID,
+  range: nth(n),
+  since: new Date(0),
+  sandboxes: new Map(ids.map((id) => [id, { id, bundle: `/${id}`, confirmed: false }])),
+})
+
+t.test('limit', async (t) => {
+  const owners = new Owners(spanOf(3), 2)
+  const range = owners.allocate('a', {})
+  owners.allocate('b', {})
+  const refused = {
+    name: 'PodLimitError',
+    message: /^pod default\/web \(c\) gets no id range: the limit of 2 pods per node is reached/,
+  }
+  t.throws(() => owners.allocate('c', { namespace: 'default', name: 'web' }), refused)
+  t.same(owners.usage, { total: 3, used: 2, avoided: 0, free: 1, limit: 2 })
+  owners.free(range)
+  t.same(owners.allocate('c', {}), nth(2))
+})
+
+t.test('exhausted', async (t) => {
+  const owners = new Owners(spanOf(3), 3)
+  owners.avoid('others', [nth(1)])
+  owners.allocate('a', {})
+  owners.allocate('b', {})
+  t.throws(() => owners.allocate('c', {}), {
+    name: 'SpaceExhaustedError',
+    message: /^pod c gets no id range: all 3 ranges .* 2 by pods and 1 avoided/,
+  })
+})
+
+t.test('avoided ranges', async (t) => {
+  const owners = new Owners(spanOf(4), 4)
+  owners.adopt(entry('a', 1))
+  t.same(
+    owners.avoid('podman', [{ hostID: 100000, length: BLOCK }]),
+    [entry('a', 1)],
+    'touches 0 and 1, which is ours',
+  )
+  t.same(
+    owners.avoid('docker', [
+      nth(0),
+      { hostID: 0, length: BLOCK },
+      { hostID: 4 * BLOCK + 5, length: 2 ** 31 },
+    ]),
+    [],
+  )
+  t.same([...owners.claims()], ['podman', 'docker'])
+  t.same(owners.usage, { total: 4, used: 1, avoided: 2, free: 1, limit: 4 })
+
+  owners.delete(entry('a', 1))
+  t.same(owners.usage, { total: 4, used: 0, avoided: 3, free: 1, limit: 4 }, 'still claimed')
+  owners.stopAvoiding('podman')
+  owners.stopAvoiding('podman')
+  owners.stopAvoiding('nobody')
+  t.same(
+    owners.usage,
+    { total: 4, used: 0, avoided: 2, free: 2, limit: 4 },
+    'docker keeps the one they shared',
+  )
+  owners.stopAvoiding('docker')
+  t.equal(owners.usage.free, 4)
+})
+
+t.test('a claim of a range that a pod owns ends before the pod', async (t) => {
+  const owners = new Owners(spanOf(1), 1)
+  owners.adopt(entry('a', 0))
+  owners.avoid('claim', [nth(0)])
+  owners.stopAvoiding('claim')
+  t.same(owners.usage, { total: 1, used: 1, avoided: 0, free: 0, limit: 1 })
+  owners.delete(entry('a', 0))
+  t.equal(owners.usage.free, 1)
+})
+
+t.test('a claim said again replaces what it was', async (t) => {
+  const owners = new Owners(spanOf(3), 3)
+  owners.avoid('claim', [nth(0), nth(0), nth(1)])
+  owners.avoid('claim', [nth(1)])
+  t.same(owners.usage, { total: 3, used: 0, avoided: 1, free: 2, limit: 3 })
+  owners.stopAvoiding('claim')
+  t.equal(owners.usage.free, 3)
+})
+
+t.test('sandboxes', async (t) => {
+  const owners = new Owners(spanOf(3), 3)
+  owners.adopt(entry('a', 0, 's1', 's2'))
+  owners.reserve('s3', 'b')
+  t.equal(owners.podUIDOf('s3'), 'b')
+  t.throws(() => owners.reserve('s1', 'b'), {
+    message: /^sandbox s1 of pod b is recorded as one of pod a already$/,
+  })
+  owners.unreserve('s3', 'b')
+  owners.unreserve('s1', 'a')
+  t.equal(owners.podUIDOf('s3'), undefined)
+  t.equal(owners.podUIDOf('s1'), 'a', 'recorded')
+  owners.set(entry('a', 0, 's2'))
+  t.equal(owners.podUIDOf('s1'), undefined)
+  owners.delete(entry('a', 0, 's2'))
+  t.equal(owners.podUIDOf('s2'), undefined)
+})
