@@ -1,0 +1,42 @@
+/** A mount of this process's mount namespace: proc_pid_mountinfo(5). */
+export interface Mount {
+  readonly mountPoint: string
+  readonly type: string
+  /** Of this mount: ro, nosuid, relatime, ... */
+  readonly options: readonly string[]
+  /** Of the file system, in its order; a key may come more than once. */
+  readonly superOptions: readonly (readonly [key: string, value: string | undefined])[]
+}
+
+// The kernel writes space, tab, newline, backslash, and in options also comma and equals sign, as \ooo.
+const unescape = (text: string) =>
+  text.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)))
+
+function parseOption(text: string): [string, string | undefined] {
+  const equals = text.indexOf('=')
+  return equals < 0 ? [text, undefined] : [text.slice(0, equals), unescape(text.slice(equals + 1))]
+}
+
+function parseLine(line: string): Mount | undefined {
+  const [before, after] = line.split(' - ', 2)
+  const fields = before?.split(' ') ?? []
+  const [type, , superOptions] = after?.split(' ') ?? []
+  if (fields.length < 6 || type === undefined || superOptions === undefined) return undefined
+  return {
+    mountPoint: unescape(fields[4]!),
+    type,
+    options: fields[5]!.split(','),
+    superOptions: superOptions.split(',').map(parseOption),
+  }
+}
+
+/** The topmost mount at exactly this path, or undefined when nothing is mounted there. */
+export function mountAt(mountinfo: string, path: string): Mount | undefined {
+  // A node with many pods has thousands of lines: only those that hold the path are worth parsing.
+  const field = ` ${path.replace(/[ \t\n\\]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`)} `
+  return mountinfo
+    .split('\n')
+    .filter((line) => line.includes(field))
+    .map(parseLine)
+    .findLast((mount) => mount?.mountPoint === path)
+}

@@ -1,0 +1,32 @@
+import type { IdRange } from '../ranges/range.js'
+
+/**
+ * A change to the machine that a container's start needs, as data: what is decided in src/oci is done by the kernel
+ * thread, in order, and undone in reverse when a later one fails.
+ */
+export type Work =
+  /** The runtime's init walks through the bundle as the pod's root: group and mode let it. */
+  | { readonly kind: 'openBundle'; readonly bundle: string; readonly gid: number }
+  /** The overlay at `rootfs` is mounted anew over layers whose ids are mapped into the range. */
+  | { readonly kind: 'mapRootfs'; readonly rootfs: string; readonly range: IdRange }
+  /** Refuses early, in words, what the runtime could not map. */
+  | {
+      readonly kind: 'probeIdmap'
+      readonly source: string
+      readonly destination: string
+      readonly range: IdRange
+    }
+  /** A sysfs of the pod's netns at `target`, read-only. There already: nothing. */
+  | { readonly kind: 'mountSysfs'; readonly netns: string; readonly target: string }
+  /** net.* sysctls, which the pod's root may not write in a netns that the host's user namespace owns. */
+  | {
+      readonly kind: 'writeSysctls'
+      readonly netns: string
+      readonly sysctls: Readonly<Record<string, string>>
+    }
+  /** The file's text is replaced at once, keeping owner and mode. */
+  | { readonly kind: 'replaceFile'; readonly path: string; readonly text: string }
+  /** What was mounted for a sandbox goes; nothing mounted there: nothing. */
+  | { readonly kind: 'unmountSysfs'; readonly target: string }
+  /** The range has no owner any more: its user namespaces are let go. */
+  | { readonly kind: 'forgetRange'; readonly range: IdRange }

@@ -1,0 +1,25 @@
+import type { ContainerFacts } from '../policy/admission.js'
+import type { IdRange } from '../ranges/range.js'
+import type { Spec } from './spec.js'
+
+const SHAREABLE = ['network', 'pid', 'ipc']
+
+/** What admission asks of a specification. */
+export function factsOf(spec: Spec): ContainerFacts {
+  const namespaces = new Set(spec.linux?.namespaces?.map(({ type }) => type))
+  const { uid = 0, gid = 0, additionalGids } = spec.process?.user ?? {}
+  return {
+    hostNamespaces: SHAREABLE.filter((type) => !namespaces.has(type)),
+    // Engines make /sys writable for privileged containers alone; no field of the specification has the word.
+    privileged: (spec.mounts ?? []).some(({ type, options }) => type === 'sysfs' && !options?.includes('ro')),
+    hasUserNamespace: namespaces.has('user'),
+    highestID: Math.max(uid, gid, ...(additionalGids ?? [])),
+  }
+}
+
+/** The host ids of a container that has mappings already. */
+export const mappedRanges = (spec: Spec): IdRange[] =>
+  [...(spec.linux?.uidMappings ?? []), ...(spec.linux?.gidMappings ?? [])].map(({ hostID, size }) => ({
+    hostID,
+    length: size,
+  }))

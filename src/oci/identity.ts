@@ -1,0 +1,67 @@
+import type { Spec } from './spec.js'
+
+/** Who a container is, as its engine's annotations say. */
+export interface Identity {
+  readonly role: 'sandbox' | 'container'
+  readonly containerID: string
+  readonly sandboxID: string
+  /** Undefined for a container whose engine tells only its sandbox. */
+  readonly podUID: string | undefined
+  readonly namespace: string | undefined
+  readonly name: string | undefined
+  readonly containerName: string | undefined
+}
+
+interface Dialect {
+  readonly type: string
+  readonly sandboxID: string
+  readonly podUID: string
+  readonly namespace: string
+  readonly name: string
+  readonly containerName: string
+}
+
+const DIALECTS: readonly Dialect[] = [
+  {
+    type: 'io.kubernetes.cri.container-type',
+    sandboxID: 'io.kubernetes.cri.sandbox-id',
+    podUID: 'io.kubernetes.cri.sandbox-uid',
+    namespace: 'io.kubernetes.cri.sandbox-namespace',
+    name: 'io.kubernetes.cri.sandbox-name',
+    containerName: 'io.kubernetes.cri.container-name',
+  },
+  {
+    type: 'io.kubernetes.cri-o.ContainerType',
+    sandboxID: 'io.kubernetes.cri-o.SandboxID',
+    podUID: 'io.kubernetes.pod.uid',
+    namespace: 'io.kubernetes.pod.namespace',
+    name: 'io.kubernetes.pod.name',
+    containerName: 'io.kubernetes.container.name',
+  },
+]
+
+/** A container without a pod's annotations (podman, docker, ctr) is a pod of its own. @throws Error with a sentence */
+export function identify(spec: Spec, containerID: string): Identity {
+  const annotations = spec.annotations ?? {}
+  const dialect = DIALECTS.find(({ type }) => annotations[type] !== undefined)
+  if (!dialect) {
+    const alone = { sandboxID: containerID, podUID: containerID, namespace: undefined, name: undefined }
+    return { role: 'sandbox', containerID, containerName: undefined, ...alone }
+  }
+  const role = annotations[dialect.type]
+  const sandboxID = annotations[dialect.sandboxID]
+  if (role !== 'sandbox' && role !== 'container')
+    throw new Error(`its annotation ${dialect.type} is "${role}", and neither sandbox nor container`)
+  if (!sandboxID) throw new Error(`it has the annotation ${dialect.type} but no ${dialect.sandboxID}`)
+  const podUID = annotations[dialect.podUID]
+  return {
+    role,
+    containerID,
+    sandboxID,
+    // A sandbox that its engine gave no uid is known by its own id.
+    podUID: podUID || (role === 'sandbox' ? sandboxID : undefined),
+    namespace: annotations[dialect.namespace],
+    name: annotations[dialect.name],
+    containerName: annotations[dialect.containerName],
+  }
+}

@@ -1,0 +1,20 @@
+import { join } from 'node:path'
+import type { Work } from '../kernel/work.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { Logger } from '../observe/log.js'
+
+/** What the life of a pod touches on its node. */
+export interface Node {
+  readonly ledger: Ledger
+  readonly perform: (works: readonly Work[]) => Promise<void>
+  readonly log: Logger
+  /** The directory below which each sandbox's sysfs is mounted. */
+  readonly sysfsDirectory: string
+  /** Ids of a pod's range. */
+  readonly idsPerPod: number
+}
+
+export const sysfsOf = (node: Node, sandboxID: string): string => join(node.sysfsDirectory, sandboxID)
+
+/** Milliseconds since `start`, a time of performance.now(), to a hundredth. */
+export const since = (start: number): number => Math.round((performance.now() - start) * 100) / 100

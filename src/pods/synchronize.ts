@@ -1,0 +1,60 @@
+import { readdir } from 'node:fs/promises'
+import { liveIdMaps } from '../kernel/idmaps.js'
+import { findBundles } from '../ledger/bundles.js'
+import type { PodEntry } from '../ledger/entry.js'
+import { type Plan, reconcile } from '../ledger/reconcile.js'
+import type { PodSandboxInfo } from '../nri/plugin.js'
+import { printRange } from '../ranges/range.js'
+import { confirmSandbox } from './events.js'
+import { type Node, since, sysfsOf } from './node.js'
+import { dropSandbox } from './remove.js'
+
+/**
+ * Brings ledger, runtime and kernel together: orphans are released, ranges that others live in are avoided, and what
+ * disagrees is logged.
+ * @param pods every sandbox that the runtime lists
+ */
+export async function synchronize(node: Node, pods: readonly PodSandboxInfo[]): Promise<void> {
+  const { ledger, log } = node
+  const start = performance.now()
+  for (const pod of pods) await confirmSandbox(node, pod)
+  const live = (await liveIdMaps()).map(({ pid, map }) => ({ pid, ranges: map }))
+  const bundleExists = await findBundles(ledger.entries())
+  const runtime = pods.map(({ id, uid }) => ({ sandboxID: id, podUID: uid }))
+  const plan = reconcile({ entries: ledger.entries(), runtime, live, bundleExists })
+
+  for (const reason of plan.disagreements) log.warn('disagreement', { reason })
+  for (const sandboxID of plan.dropSandboxes) await dropSandbox(node, sandboxID)
+  for (const entry of plan.release) await releaseOrphan(node, entry)
+  avoidOthers(node, plan.foreign, pods)
+  await removeStraySysfs(node)
+  const { used, avoided, free } = ledger.usage
+  log.info('synchronized', { runtimePods: pods.length, used, avoided, free, durationMs: since(start) })
+}
+
+async function releaseOrphan(node: Node, entry: PodEntry): Promise<void> {
+  const released = await node.ledger.release(entry.podUID, entry)
+  if (!released) return
+  await node.perform([{ kind: 'forgetRange', range: released.range }])
+  node.log.info('orphan released', {
+    pod: released.name,
+    namespace: released.namespace,
+    uid: released.podUID,
+    range: printRange(released.range),
+  })
+}
+
+/** Claims of those who have ended are given up: pods that the runtime doesn't list, user namespaces that nobody lives in. */
+function avoidOthers({ ledger }: Node, foreign: Plan['foreign'], pods: readonly PodSandboxInfo[]): void {
+  const current = new Set([...foreign.map(({ claim }) => claim), ...pods.map(({ id }) => id)])
+  for (const claim of [...ledger.claims()]) if (!current.has(claim)) ledger.stopAvoiding(claim)
+  for (const { claim, ranges } of foreign) ledger.avoid(claim, ranges)
+}
+
+/** Left by a daemon that died between the mount and its pod's end. */
+async function removeStraySysfs(node: Node): Promise<void> {
+  for (const sandboxID of await readdir(node.sysfsDirectory)) {
+    if (node.ledger.podOfSandbox(sandboxID)) continue
+    await node.perform([{ kind: 'unmountSysfs', target: sysfsOf(node, sandboxID) }])
+  }
+}

@@ -1,0 +1,38 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** A directory that any id can walk through, gone with all that is mounted below it when the test ends. */
+export function scratchDirectory(t: { teardown(action: () => void): void }): string {
+  const directory = mkdtempSync(join(tmpdir(), 'nri-userns-test-'))
+  chmodSync(directory, 0o755)
+  t.teardown(() => {
+    for (const point of mountPointsBelow(directory)) execFileSync('umount', ['-l', point])
+    rmSync(directory, { recursive: true })
+  })
+  return directory
+}
+
+/** Deepest first. */
+export const mountPointsBelow = (directory: string): string[] =>
+  readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((point) => point.startsWith(`${directory}/`))
+    .reverse()
+
+/** An overlay as a snapshotter mounts it: <n>/fs layers, topmost first, with upper and work in one directory. */
+export function mountOverlay(
+  directory: string,
+  lowers: readonly string[],
+  moreOptions = '',
+): { rootfs: string; upper: string } {
+  const rootfs = join(directory, 'rootfs')
+  const upper = join(directory, 'upper', 'fs')
+  const work = join(directory, 'upper', 'work')
+  for (const path of [rootfs, upper, work]) mkdirSync(path, { recursive: true })
+  const options = `lowerdir=${lowers.join(':')},upperdir=${upper},workdir=${work}${moreOptions}`
+  execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', options, rootfs])
+  return { rootfs, upper }
+}
