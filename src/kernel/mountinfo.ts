@@ -9,12 +9,12 @@ export interface Mount {
 }
 
 // The kernel writes space, tab, newline, backslash, and in options also comma and equals sign, as \ooo.
-const unescape = (text: string) =>
+const unescapeOctal = (text: string) =>
   text.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)))
 
 function parseOption(text: string): [string, string | undefined] {
   const equals = text.indexOf('=')
-  return equals < 0 ? [text, undefined] : [text.slice(0, equals), unescape(text.slice(equals + 1))]
+  return equals < 0 ? [text, undefined] : [text.slice(0, equals), unescapeOctal(text.slice(equals + 1))]
 }
 
 function parseLine(line: string): Mount | undefined {
@@ -23,7 +23,7 @@ function parseLine(line: string): Mount | undefined {
   const [type, , superOptions] = after?.split(' ') ?? []
   if (fields.length < 6 || type === undefined || superOptions === undefined) return undefined
   return {
-    mountPoint: unescape(fields[4]!),
+    mountPoint: unescapeOctal(fields[4]!),
     type,
     options: fields[5]!.split(','),
     superOptions: superOptions.split(',').map(parseOption),

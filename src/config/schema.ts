@@ -1,0 +1,82 @@
+import { z } from 'zod'
+import { checkSpan } from '../ranges/range.js'
+
+/** sun_path of unix(7) has 108 bytes, the last of which ends the string. */
+const SOCKET_PATH_BYTES = 107
+
+// Every leaf's message is the end of the sentence "expected ...": whatever the check that failed, the person who wrote
+// the file needs to know what belongs there.
+
+const absolutePath = (maxBytes: number, expected = `an absolute path of at most ${maxBytes} bytes`) =>
+  z
+    .string(expected)
+    .regex(/^\/\P{Cc}*$/u, expected)
+    .refine((path) => Buffer.byteLength(path) <= maxBytes, expected)
+
+function count(unit: string) {
+  const expected = { error: `a whole number of ${unit}, 0 to 4294967295`, abort: true }
+  return z
+    .int(expected)
+    .min(0, expected)
+    .max(2 ** 32 - 1, expected)
+}
+
+const oneOf = <const T extends readonly [string, ...string[]]>(...words: T) =>
+  z.enum(words, `one of ${words.join(', ')}`)
+
+/** A missing section is one whose keys are all missing, so that each of them gets its default. */
+const section = <T extends z.core.$ZodShape>(keys: T) => z.strictObject(keys, 'a map of keys and values')
+
+const socketPath = absolutePath(SOCKET_PATH_BYTES)
+const nriName = 'letters, digits, ".", "_" and "-", in quotes where it looks like a number'
+const nriIndex = "two digits in quotes, such as '10'"
+
+const ranges = section({
+  firstID: count('ids').default(2000224256),
+  count: count('ids').default(147128320),
+  idsPerPod: count('ids').default(65536),
+  podLimit: count('pods').default(1024),
+}).superRefine((span, context) => {
+  try {
+    checkSpan(span, span.podLimit)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as RangeError).message })
+  }
+})
+
+const log = section({
+  level: oneOf('debug', 'info', 'warn', 'error').default('info'),
+  format: oneOf('auto', 'json', 'pretty').default('auto'),
+})
+
+/** The daemon's config; what each key means is told in config/config.yaml. */
+export const configSchema = section({
+  enabled: z.boolean('true or false').default(true),
+  ranges: ranges.prefault({}),
+  stateDirectory: absolutePath(3000).default('/var/lib/nri-userns'),
+  // Leaves room for the names of the sockets in it.
+  runDirectory: absolutePath(SOCKET_PATH_BYTES - '/admin.sock'.length).default('/run/nri-userns'),
+  shim: section({ socket: socketPath.optional() }).prefault({}),
+  admin: section({ socket: socketPath.optional() }).prefault({}),
+  nri: section({
+    socket: socketPath.default('/var/run/nri/nri.sock'),
+    name: z
+      .string(nriName)
+      .regex(/^[A-Za-z0-9][\w.-]*$/, nriName)
+      .default('userns'),
+    index: z
+      .string(nriIndex)
+      .regex(/^\d\d$/, nriIndex)
+      .default('10'),
+  }).prefault({}),
+  log: log.prefault({}),
+})
+  .prefault({})
+  .transform((config) => ({
+    ...config,
+    shim: { socket: config.shim.socket ?? `${config.runDirectory}/shim.sock` },
+    admin: { socket: config.admin.socket ?? `${config.runDirectory}/admin.sock` },
+  }))
+
+export type Config = z.output<typeof configSchema>
+export const defaultConfig: Config = configSchema.parse(undefined)

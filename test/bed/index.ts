@@ -1,0 +1,8 @@
+export type { CniPlugin } from './cni.js'
+export type { Runtime, TomlValue } from './config.js'
+export { Containerd, type ContainerdOptions, startContainerd } from './containerd.js'
+export type { Cri, ExecResult, Pod } from './cri.js'
+export { BUSYBOX } from './image.js'
+export { type ContainerdVersion, type Progress, preparePackages } from './packages.js'
+export type { ContainerOptions, PodOptions } from './pod.js'
+export { mountsBelow } from './sweep.js'
