@@ -13,38 +13,69 @@ export class Report {
   readonly #version: string
   readonly #ranges: Span
   readonly #started = new Date()
-  /** Undefined while the feature is switched off: then nothing is known of ranges. */
+  readonly #enabled: boolean
   #ledger: Ledger | undefined
   /** Sandboxes that the runtime has stopped and not yet removed. */
-  readonly stopped = new Set<string>()
-  connection: Connection | undefined
-  /** Name and version, once it has told them. */
-  runtime: string | undefined
+  readonly #stopped = new Set<string>()
+  #connection: Connection | undefined
+  #runtime: string | undefined
 
-  constructor(version: string, ranges: Span) {
+  constructor(version: string, enabled: boolean, ranges: Span) {
     this.#version = version
+    this.#enabled = enabled
     this.#ranges = ranges
   }
 
+  /** Until then a daemon that is not switched off is starting. */
   cover(ledger: Ledger): void {
     this.#ledger = ledger
   }
 
+  /** Name and version of the container runtime, once it has told them. */
+  get runtime(): string | undefined {
+    return this.#runtime
+  }
+
+  runtimeIs(runtime: string): void {
+    this.#runtime = runtime
+  }
+
+  connectionIs(connection: Connection): void {
+    this.#connection = connection
+  }
+
+  sandboxStopped(sandboxID: string): void {
+    this.#stopped.add(sandboxID)
+  }
+
+  /** At a new connection: what was removed in the meantime is forgotten. */
+  runtimeLists(sandboxIDs: readonly string[]): void {
+    const listed = new Set(sandboxIDs)
+    for (const id of this.#stopped) if (!listed.has(id)) this.#stopped.delete(id)
+  }
+
+  sandboxRemoved(sandboxID: string): void {
+    this.#stopped.delete(sandboxID)
+  }
+
   status(): Status {
     const { firstID, count, idsPerPod } = this.#ranges
-    const usage = this.#ledger?.usage ?? { total: 0, used: 0, avoided: 0, free: 0, limit: 0 }
+    const usage = this.#present()?.usage ?? { total: 0, used: 0, avoided: 0, free: 0, limit: 0 }
     return {
       version: this.#version,
       pid: process.pid,
       since: this.#started.toISOString(),
-      enabled: this.#ledger !== undefined,
-      nri: { state: 'off', ...this.connection, ...(this.runtime !== undefined && { runtime: this.runtime }) },
+      enabled: this.#enabled,
+      nri: {
+        ...(this.#connection ?? { state: this.#enabled ? 'disconnected' : 'off' }),
+        runtime: this.#runtime,
+      },
       ranges: { firstID, count, idsPerPod, ...usage },
     }
   }
 
   list(): PodRow[] {
-    return [...(this.#ledger?.entries() ?? [])].map((entry) => ({
+    return [...(this.#present()?.entries() ?? [])].map((entry) => ({
       namespace: entry.namespace ?? '',
       pod: entry.name ?? '',
       uid: entry.podUID,
@@ -56,10 +87,16 @@ export class Report {
     }))
   }
 
+  /** Undefined while the feature is switched off: then nothing is known of ranges. */
+  #present(): Ledger | undefined {
+    if (this.#enabled && !this.#ledger) throw new Error('the daemon is starting, ask again in a moment')
+    return this.#ledger
+  }
+
   #stateOf(entry: PodEntry): PodRow['state'] {
     const sandboxes = [...entry.sandboxes.values()]
-    if (sandboxes.some(({ id, confirmed }) => confirmed && !this.stopped.has(id))) return 'running'
-    if (sandboxes.some(({ id }) => this.stopped.has(id))) return 'stopped'
+    if (sandboxes.some(({ id, confirmed }) => confirmed && !this.#stopped.has(id))) return 'running'
+    if (sandboxes.some(({ id }) => this.#stopped.has(id))) return 'stopped'
     // A record from before this daemon's start, which the runtime has not spoken for yet.
     return entry.since < this.#started ? 'unknown' : 'creating'
   }

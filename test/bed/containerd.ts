@@ -13,11 +13,11 @@ import { type Slot, takeSlot } from './slot.js'
 export interface ContainerdOptions {
   readonly version: ContainerdVersion
   /** Runtime handlers beside `runc`, which is always the real one. */
-  readonly runtimes?: Readonly<Record<string, Runtime>>
+  readonly runtimes?: (containerd: Containerd) => Readonly<Record<string, Runtime>>
+  /** Called when the directory is there, and containerd not yet. */
+  readonly beforeStart?: (containerd: Containerd) => Promise<void>
   /** CNI plugins of the test's own, paths by name. */
   readonly cniPlugins?: Readonly<Record<string, string>>
-  /** NRI's plugin_path: plugins in it are started by containerd. By default an empty directory. */
-  readonly pluginPath?: string
   /** Whether NRI is on, as it is by default. */
   readonly nri?: boolean
   readonly progress?: Progress
@@ -43,8 +43,11 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
 export class Containerd {
   readonly version: ContainerdVersion
   readonly directory: string
+  /** Tells it from the other beds that run at the same time. */
+  readonly number: number
   readonly socket: string
   readonly nriSocket: string
+  /** Plugins in it are started by containerd: NRI's plugin_path. */
   readonly pluginPath: string
   readonly pluginConfigPath: string
   /** The real runc. */
@@ -61,9 +64,10 @@ export class Containerd {
     const env = { PATH: `${bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin` }
     this.version = options.version
     this.directory = slot.directory
+    this.number = slot.number
     this.socket = at('containerd.sock')
     this.nriSocket = at('nri.sock')
-    this.pluginPath = options.pluginPath ?? at('nri-plugins')
+    this.pluginPath = at('nri-plugins')
     this.pluginConfigPath = at('nri-config')
     this.runc = packages.runc
     this.cri = new Cri(this.socket, at('logs'), slot.name)
@@ -89,7 +93,8 @@ export class Containerd {
     await mkdir(this.directory)
     await chmod(this.directory, 0o711)
     for (const path of [this.pluginPath, this.pluginConfigPath]) await mkdir(path, { recursive: true })
-    const runtimes = { ...this.#options.runtimes, runc: { binary: this.runc } }
+    const runtimes = { ...this.#options.runtimes?.(this), runc: { binary: this.runc } }
+    await this.#options.beforeStart?.(this)
     await setUpCni({
       directory: join(this.directory, 'cni'),
       name: this.#slot.name,
@@ -142,14 +147,15 @@ export class Containerd {
 
   /** Removes all pods, ends containerd, and removes everything that is left of the bed. */
   async stop(): Promise<void> {
-    if (this.#daemon.isRunning) await this.#removePods()
+    await this.removePods()
     this.cri.close()
     await this.#daemon.end('SIGTERM')
     await this.#slot.release()
   }
 
   /** A pod that can't be removed, as one whose runtime a test has broken, is left to the sweep of the slot. */
-  async #removePods(): Promise<void> {
+  async removePods(): Promise<void> {
+    if (!this.#daemon.isRunning) return
     const pods = await this.cri.pods().catch(() => [])
     await Promise.allSettled(pods.map(({ id }) => this.cri.removePod(id, 5_000)))
   }

@@ -38,7 +38,7 @@ export function cacheDirectory(): string {
   return process.env.NRI_USERNS_CACHE ?? join(checkout(), '.cache', 'bed')
 }
 
-function checkout(): string {
+export function checkout(): string {
   let directory = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(directory, 'package.json'))) directory = dirname(directory)
   return directory

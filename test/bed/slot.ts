@@ -6,6 +6,7 @@ import { sweep } from './sweep.js'
 
 /** What keeps beds that run at the same time apart: a number, and all that is named after it. */
 export interface Slot {
+  readonly number: number
   /** Names the directory, the network, and the cgroup that is the parent of all the bed's pods. */
   readonly name: string
   readonly directory: string
@@ -36,7 +37,7 @@ function slot(number: number, lock: Lock): Slot {
     await lock.release()
     await removeSharedDirectories()
   }
-  return { name, directory, subnet: `10.244.${number}.0/24`, release }
+  return { number, name, directory, subnet: `10.244.${number}.0/24`, release }
 }
 
 async function sweepLeftovers(): Promise<void> {

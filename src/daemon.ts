@@ -5,7 +5,7 @@ import type { Config } from './config/schema.js'
 import { KernelThread } from './kernel/thread.js'
 import { Ledger } from './ledger/ledger.js'
 import { NriConnection, type NriConnectionOptions } from './nri/connection.js'
-import { preinstalled } from './nri/identity.js'
+import { type Preinstalled, preinstalled } from './nri/identity.js'
 import { createLogger, type Logger } from './observe/log.js'
 import { createContainer } from './pods/create.js'
 import { sandboxRuns } from './pods/events.js'
@@ -14,31 +14,37 @@ import { containerDeleted, dropSandbox } from './pods/remove.js'
 import { Report } from './pods/report.js'
 import { synchronize } from './pods/synchronize.js'
 import { type ShimHandlers, ShimServer } from './shim/server.js'
+import { version } from './version.js'
 
-/** Runs until it is told to stop by SIGTERM or SIGINT. @throws Error with a sentence when it can't start */
+/**
+ * Puts the rooms together and serves until SIGTERM or SIGINT.
+ * @throws Error with a sentence when it can't start: nothing has been changed on the node then
+ */
 export async function runDaemon(config: Config): Promise<void> {
+  const stopped = stopSignal()
+  const plugin = preinstalled(process.env)
   const log = createLogger(config.log)
   const onProblem = (error: Error) => log.warn('problem', { error })
-  // Sockets are root's alone by their own mode; a runtime's init walks through to the mounts.
+  // Sockets are root's alone by their own mode; a container's init, that is nobody here, walks through to its sysfs.
   await mkdir(config.runDirectory, { recursive: true, mode: 0o711 })
-  const report = new Report(config.ranges, config.enabled)
-  const node = config.enabled ? await openNode(config, log, onProblem) : undefined
-  if (node) report.ledger = node.ledger
 
+  const report = new Report(version, config.enabled, config.ranges)
   const admin = new AdminServer({ socketPath: config.admin.socket, methods: report })
+  // First, as it is also the lock of this node: a second daemon ends here, before it has read the ledger.
   await admin.start()
+  const node = config.enabled ? await openNode(config, log, onProblem) : undefined
+  if (node) report.cover(node.ledger)
   const shim = new ShimServer(config.shim.socket, node ? mapping(node, onProblem) : passing(onProblem))
   await shim.start()
-  const nri = node && new NriConnection(nriOptions(config, node, report, onProblem))
+  const nri = node && new NriConnection(nriOptions(config, plugin, node, report, onProblem))
+  log.info('started', { version, enabled: config.enabled, ...node?.ledger.usage })
   nri?.start()
-  log.info('started', { version: report.version, enabled: config.enabled, ...node?.ledger.usage })
 
-  await stopSignal()
+  await stopped
   nri?.stop()
   await Promise.all([shim.stop(), admin.stop()])
   await node?.ledger.flush()
   log.info('stopped')
-  process.exit(0)
 }
 
 async function openNode(config: Config, log: Logger, onProblem: (error: Error) => void): Promise<Node> {
@@ -76,29 +82,32 @@ const passing = (onProblem: (error: Error) => void): ShimHandlers => ({
 
 function nriOptions(
   config: Config,
+  plugin: Preinstalled | undefined,
   node: Node,
   report: Report,
   onProblem: (error: Error) => void,
 ): NriConnectionOptions {
-  const started = preinstalled(process.env)
   return {
-    name: started?.name ?? config.nri.name,
-    index: started?.index ?? config.nri.index,
-    ...(started ? { fd: started.fd } : { socketPath: config.nri.socket }),
+    ...(plugin ?? { socketPath: config.nri.socket, name: config.nri.name, index: config.nri.index }),
     handlers: {
-      configured: ({ name, version }) => {
-        report.runtime = `${name} ${version}`
+      configured: ({ name, version }) => report.runtimeIs(`${name} ${version}`),
+      synchronize: async (pods) => {
+        report.runtimeLists(pods.map(({ id }) => id))
+        await synchronize(node, pods)
       },
-      synchronize: (pods) => synchronize(node, pods),
       runPodSandbox: (pod) => sandboxRuns(node, pod),
-      stopPodSandbox: async () => {},
-      removePodSandbox: ({ id }) => dropSandbox(node, id),
+      stopPodSandbox: async ({ id }) => report.sandboxStopped(id),
+      removePodSandbox: async ({ id }) => {
+        report.sandboxRemoved(id)
+        await dropSandbox(node, id)
+      },
     },
     onState: (state, reason) => {
-      report.connection = { state, reason }
-      node.log.info(`NRI ${state}`, { runtime: report.runtime, reason })
+      report.connectionIs({ state, reason })
+      const write = state === 'connected' ? node.log.info : node.log.warn
+      write(`NRI ${state}`, { runtime: report.runtime, reason })
       // The runtime starts its pre-installed plugins anew, on a new socket, when it comes back.
-      if (started && state === 'disconnected') process.kill(process.pid, 'SIGTERM')
+      if (plugin && state === 'disconnected') process.kill(process.pid, 'SIGTERM')
     },
     onProblem,
   }
