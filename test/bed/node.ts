@@ -127,6 +127,8 @@ export async function untilConnected(node: Node): Promise<void> {
     const status = await node.status().catch(() => undefined)
     if (status && (status.nri.state === 'connected' || !status.enabled)) return
     if (Date.now() < deadline) continue
-    throw new Error(`the daemon is not ready:\n${await readFile(node.daemon.logPath, 'utf8').catch(() => '')}`)
+    throw new Error(
+      `the daemon is not ready:\n${await readFile(node.daemon.logPath, 'utf8').catch(() => '')}`,
+    )
   }
 }
