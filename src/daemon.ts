@@ -62,7 +62,14 @@ async function openNode(config: Config, log: Logger, onProblem: (error: Error) =
     // Nothing can be created without it; the service manager starts a daemon that has one.
     process.exit(1)
   })
-  return { ledger, log, sysfsDirectory, idsPerPod, perform: (works) => kernel.perform(works) }
+  return {
+    ledger,
+    log,
+    sysfsDirectory,
+    idsPerPod,
+    announced: new Set(),
+    perform: (works) => kernel.perform(works),
+  }
 }
 
 function mapping(node: Node, onProblem: (error: Error) => void): ShimHandlers {

@@ -10,7 +10,7 @@ export async function findBundles(entries: Iterable<PodEntry>): Promise<(sandbox
   const gone = new Set<string>()
   for (const { sandboxes } of [...entries]) {
     for (const { bundle } of sandboxes.values()) {
-      if (await isGone(bundle)) gone.add(bundle)
+      if (bundle !== '' && (await isGone(bundle))) gone.add(bundle)
     }
   }
   return ({ bundle }) => !gone.has(bundle)

@@ -29,11 +29,17 @@ interface LiveRange {
   readonly pid: number
 }
 
-/** An entry stays while the runtime, a bundle directory or a live process speaks for it. */
+/**
+ * An entry stays while a bundle directory, a live process or, for a sandbox whose bundle was never seen, the runtime's
+ * list speaks for it. A sandbox whose bundle is gone can't run again, even if it is listed until its pod is removed; of
+ * that removal containerd says nothing when it was restarted in between (containerd issue 8426).
+ */
 export function reconcile({ entries, runtime, live, bundleExists }: Sources): Plan {
   const plan: Plan = { release: [], dropSandboxes: [], foreign: [], disagreements: [] }
   const listed = [...runtime]
-  const listedPods = new Set(listed.map(({ podUID }) => podUID))
+  const listedPods = new Map<string, string[]>()
+  for (const { podUID, sandboxID } of listed)
+    listedPods.set(podUID, [...(listedPods.get(podUID) ?? []), sandboxID])
   const listedSandboxes = new Set(listed.map(({ sandboxID }) => sandboxID))
   const foreign = distinctRanges(live)
 
@@ -46,17 +52,20 @@ export function reconcile({ entries, runtime, live, bundleExists }: Sources): Pl
       else plan.disagreements.push(describeOverlap(user, pod, range))
     }
 
-    // A sandbox in the middle of its creation has a bundle, but isn't on the runtime's list yet.
-    const isThere = (sandbox: Sandbox) => listedSandboxes.has(sandbox.id) || bundleExists(sandbox)
+    const isThere = (sandbox: Sandbox) =>
+      sandbox.bundle === '' ? listedSandboxes.has(sandbox.id) : bundleExists(sandbox)
+    const hasMissed = listedPods.get(podUID)?.some((sandboxID) => !entry.sandboxes.has(sandboxID)) ?? false
     const sandboxes = [...entry.sandboxes.values()]
     const gone = sandboxes.filter((sandbox) => !isThere(sandbox))
     if (gone.length < sandboxes.length) {
       plan.dropSandboxes.push(...gone.map(({ id }) => id))
-    } else if (users[0] && !listedPods.has(podUID)) {
+    } else if (hasMissed) {
+      // It stays, and its sandboxes with it: the last of them would take the range along.
+    } else if (users[0]) {
       plan.disagreements.push(
-        `process ${users[0].pid} lives in the id range ${printRange(range)} of ${pod}, of which the runtime knows nothing: the range stays taken while it does`,
+        `process ${users[0].pid} lives in the id range ${printRange(range)} of ${pod}, of which the runtime has no sandbox: the range stays taken while it does`,
       )
-    } else if (!listedPods.has(podUID)) {
+    } else {
       plan.release.push(entry)
     }
   }

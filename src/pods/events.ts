@@ -8,6 +8,7 @@ import type { Node } from './node.js'
 /** The runtime has started the sandbox. */
 export async function sandboxRuns(node: Node, pod: PodSandboxInfo): Promise<void> {
   const entry = await confirmSandbox(node, pod)
+  node.announced.add(pod.id)
   if (entry) node.log.info('sandbox runs', fieldsOf(pod, entry))
 }
 

@@ -8,6 +8,8 @@ export interface Node {
   readonly ledger: Ledger
   readonly perform: (works: readonly Work[]) => Promise<void>
   readonly log: Logger
+  /** Sandboxes whose start the runtime has told of over the present NRI connection: it will tell of their removal too. */
+  readonly announced: Set<string>
   /** The directory below which each sandbox's sysfs is mounted. */
   readonly sysfsDirectory: string
   /** Ids of a pod's range. */

@@ -1,8 +1,11 @@
-import { printRange } from '../ranges/range.js'
+import { liveIdMaps } from '../kernel/idmaps.js'
+import { findBundles } from '../ledger/bundles.js'
+import { type IdRange, overlaps, printRange } from '../ranges/range.js'
 import { type Node, sysfsOf } from './node.js'
 
 /** The sandbox is gone, or was never made: what was mounted for it goes, and with its pod's last one the range. */
 export async function dropSandbox(node: Node, sandboxID: string): Promise<void> {
+  node.announced.delete(sandboxID)
   node.ledger.stopAvoiding(sandboxID)
   await node.perform([{ kind: 'unmountSysfs', target: sysfsOf(node, sandboxID) }])
   const released = await node.ledger.dropSandbox(sandboxID)
@@ -19,10 +22,21 @@ export async function dropSandbox(node: Node, sandboxID: string): Promise<void> 
 }
 
 /**
- * The runtime has deleted a container. A sandbox that never ran is gone with that: no other word of it will come
- * (its start failed, or the engine has no NRI). One that ran is gone when the runtime removes it.
+ * The runtime's `delete` of a container has ended. A sandbox that NRI will tell the removal of is left until then. Of
+ * others no other word comes: their start failed, or the engine has no NRI, or containerd was restarted since they were
+ * started, and has forgotten whom it owes their events (containerd issue 8426).
  */
 export async function containerDeleted(node: Node, containerID: string): Promise<void> {
-  const sandbox = node.ledger.podOfSandbox(containerID)?.sandboxes.get(containerID)
-  if (sandbox && !sandbox.confirmed) await dropSandbox(node, containerID)
+  const pod = node.ledger.podOfSandbox(containerID)
+  if (!pod || node.announced.has(containerID)) return
+  // A delete of what still runs fails, and is heard of all the same.
+  if (await isInhabited(pod.range)) return
+  const bundleExists = await findBundles([pod])
+  for (const sandbox of pod.sandboxes.values())
+    if (sandbox.id === containerID || !bundleExists(sandbox)) await dropSandbox(node, sandbox.id)
+}
+
+async function isInhabited(range: IdRange): Promise<boolean> {
+  const live = await liveIdMaps()
+  return live.some(({ map }) => map.some((line) => overlaps(line, range)))
 }

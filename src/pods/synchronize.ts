@@ -16,6 +16,7 @@ import { dropSandbox } from './remove.js'
  */
 export async function synchronize(node: Node, pods: readonly PodSandboxInfo[]): Promise<void> {
   const { ledger, log } = node
+  node.announced.clear()
   const start = performance.now()
   for (const pod of pods) await confirmSandbox(node, pod)
   const live = (await liveIdMaps()).map(({ pid, map }) => ({ pid, ranges: map }))

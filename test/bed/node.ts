@@ -16,6 +16,8 @@ export interface NodeOptions {
   readonly progress?: Progress
   /** More keys of the daemon's config, over those that keep it in the bed. */
   readonly config?: Readonly<Record<string, unknown>>
+  /** More keys of its section ranges. */
+  readonly ranges?: Readonly<Record<string, number>>
   /** Whether containerd starts the daemon, as a plugin that is in its plugin directory. */
   readonly preinstalled?: boolean
 }
@@ -69,7 +71,12 @@ async function install({ directory, number, nriSocket, pluginPath, runc }: Conta
   const config = {
     stateDirectory: at('lib'),
     runDirectory: at('run'),
-    ranges: { firstID: FIRST_ID + number * BLOCKS * 65536, count: BLOCKS * 65536, podLimit: BLOCKS },
+    ranges: {
+      firstID: FIRST_ID + number * BLOCKS * 65536,
+      count: BLOCKS * 65536,
+      podLimit: BLOCKS,
+      ...options.ranges,
+    },
     nri: { socket: nriSocket },
     log: { format: 'json' },
     ...options.config,

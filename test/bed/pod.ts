@@ -34,6 +34,8 @@ export interface PodOptions {
 export interface ContainerOptions {
   readonly name: string
   readonly command: readonly string[]
+  /** Which container of that name this is, from 0. */
+  readonly attempt?: number
   readonly image?: string
   readonly env?: Readonly<Record<string, string>>
   readonly mounts?: readonly MessageInitShape<typeof MountSchema>[]
@@ -82,7 +84,7 @@ export function containerConfig(pod: PodOptions, container: ContainerOptions): C
   const { name, command, image = BUSYBOX, privileged = false } = container
   const userns = namespaceOptions(pod).usernsOptions
   return {
-    metadata: { name, attempt: 0 },
+    metadata: { name, attempt: container.attempt ?? 0 },
     image: { image },
     command: [...command],
     envs: Object.entries(container.env ?? {}).map(([key, value]) => ({ key, value: Buffer.from(value) })),

@@ -11,6 +11,10 @@ const entry = (podUID: string, n: number, ...ids: string[]): PodEntry => ({
   sandboxes: new Map(ids.map((id) => [id, { id, bundle: `/${id}`, confirmed: false }])),
 })
 const a = entry('a', 0, 's1')
+const unseen = {
+  ...a,
+  sandboxes: new Map([['s1', { id: 's1', bundle: '', confirmed: true }]]),
+}
 const twice = entry('a', 0, 's1', 's2')
 const bare = entry('a', 0)
 const WHOLE_HOST = { hostID: 0, length: 2 ** 32 - 1 }
@@ -22,7 +26,19 @@ const cases: [string, Partial<Sources> & { bundles?: string[] }, Partial<Plan>][
   ['an orphan', { entries: [a] }, { release: [a] }],
   ['an orphan without sandboxes', { entries: [bare] }, { release: [bare] }],
   ['an orphan of two sandboxes', { entries: [twice] }, { release: [twice] }],
-  ['listed', { entries: [a], runtime: [{ sandboxID: 's1', podUID: 'a' }] }, {}],
+  ['listed', { entries: [a], runtime: [{ sandboxID: 's1', podUID: 'a' }], bundles: ['/s1'] }, {}],
+  ['listed, and its bundle unknown', { entries: [unseen], runtime: [{ sandboxID: 's1', podUID: 'a' }] }, {}],
+  ['its bundle unknown', { entries: [unseen] }, { release: [unseen] }],
+  ['listed, but over', { entries: [a], runtime: [{ sandboxID: 's1', podUID: 'a' }] }, { release: [a] }],
+  [
+    'listed, but over, while a process lives on',
+    { entries: [a], runtime: [{ sandboxID: 's1', podUID: 'a' }], live: [lives(41, nth(0))] },
+    {
+      disagreements: [
+        'process 41 lives in the id range 65536-131071 of pod a, of which the runtime has no sandbox: the range stays taken while it does',
+      ],
+    },
+  ],
   [
     'its pod is listed with a sandbox that the ledger missed',
     { entries: [a], runtime: [{ sandboxID: 's9', podUID: 'a' }] },
@@ -37,7 +53,11 @@ const cases: [string, Partial<Sources> & { bundles?: string[] }, Partial<Plan>][
   ['in the middle of creation', { entries: [a], bundles: ['/s1'] }, {}],
   [
     'an old sandbox of two is gone',
-    { entries: [twice], runtime: [{ sandboxID: 's2', podUID: 'a' }] },
+    {
+      entries: [twice],
+      runtime: ['s1', 's2'].map((sandboxID) => ({ sandboxID, podUID: 'a' })),
+      bundles: ['/s2'],
+    },
     { dropSandboxes: ['s1'] },
   ],
   [
@@ -51,7 +71,7 @@ const cases: [string, Partial<Sources> & { bundles?: string[] }, Partial<Plan>][
     { entries: [a], live: [lives(41, nth(0)), lives(42, nth(0))] },
     {
       disagreements: [
-        'process 41 lives in the id range 65536-131071 of pod a, of which the runtime knows nothing: the range stays taken while it does',
+        'process 41 lives in the id range 65536-131071 of pod a, of which the runtime has no sandbox: the range stays taken while it does',
       ],
     },
   ],
@@ -67,7 +87,12 @@ const cases: [string, Partial<Sources> & { bundles?: string[] }, Partial<Plan>][
   ],
   [
     'its own processes',
-    { entries: [a], runtime: [{ sandboxID: 's1', podUID: 'a' }], live: [lives(41, nth(0))] },
+    {
+      entries: [a],
+      runtime: [{ sandboxID: 's1', podUID: 'a' }],
+      live: [lives(41, nth(0))],
+      bundles: ['/s1'],
+    },
     {},
   ],
   ['the whole host', { entries: [a], live: [lives(1, WHOLE_HOST)] }, { release: [a] }],
@@ -83,7 +108,12 @@ const cases: [string, Partial<Sources> & { bundles?: string[] }, Partial<Plan>][
   ],
   [
     'others who reach into a range of ours',
-    { entries: [a], runtime: [{ sandboxID: 's1', podUID: 'a' }], live: [lives(7, SUBIDS)] },
+    {
+      entries: [a],
+      runtime: [{ sandboxID: 's1', podUID: 'a' }],
+      live: [lives(7, SUBIDS)],
+      bundles: ['/s1'],
+    },
     {
       foreign: [{ claim: 'user namespace 100000-165535', ranges: [SUBIDS] }],
       disagreements: [
@@ -93,7 +123,12 @@ const cases: [string, Partial<Sources> & { bundles?: string[] }, Partial<Plan>][
   ],
   [
     'a process in the range of a pod that the ledger does not know',
-    { entries: [a], runtime: [{ sandboxID: 's1', podUID: 'a' }], live: [lives(7, nth(5))] },
+    {
+      entries: [a],
+      runtime: [{ sandboxID: 's1', podUID: 'a' }],
+      live: [lives(7, nth(5))],
+      bundles: ['/s1'],
+    },
     { foreign: [{ claim: 'user namespace 393216-458751', ranges: [nth(5)] }] },
   ],
 ]

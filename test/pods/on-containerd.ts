@@ -40,7 +40,11 @@ export async function runPod(
   const pod = await cri.runPod({ name, handler: HANDLER, ...options })
   const ids: Record<string, string> = {}
   for (const container of containers)
-    ids[container] = await cri.runContainer(pod, { name: container, command: SLEEP })
+    ids[container] = await cri.runContainer(pod, {
+      name: container,
+      attempt: options.attempt ?? 0,
+      command: SLEEP,
+    })
   return { ...pod, containers: ids }
 }
 
