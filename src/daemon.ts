@@ -22,16 +22,24 @@ import { version } from './version.js'
  */
 export async function runDaemon(config: Config): Promise<void> {
   const stopped = stopSignal()
-  const plugin = preinstalled(process.env)
   const log = createLogger(config.log)
-  const onProblem = (error: Error) => log.warn('problem', { error })
   // Sockets are root's alone by their own mode; a container's init, that is nobody here, walks through to its sysfs.
   await mkdir(config.runDirectory, { recursive: true, mode: 0o711 })
-
   const report = new Report(version, config.enabled, config.ranges)
   const admin = new AdminServer({ socketPath: config.admin.socket, methods: report })
   // First, as it is also the lock of this node: a second daemon ends here, before it has read the ledger.
   await admin.start()
+  try {
+    await serve(config, report, log, stopped)
+  } finally {
+    await admin.stop()
+  }
+  log.info('stopped')
+}
+
+async function serve(config: Config, report: Report, log: Logger, stopped: Promise<void>): Promise<void> {
+  const onProblem = (error: Error) => log.warn('problem', { error })
+  const plugin = preinstalled(process.env)
   const node = config.enabled ? await openNode(config, log, onProblem) : undefined
   if (node) report.cover(node.ledger)
   const shim = new ShimServer(config.shim.socket, node ? mapping(node, onProblem) : passing(onProblem))
@@ -42,9 +50,8 @@ export async function runDaemon(config: Config): Promise<void> {
 
   await stopped
   nri?.stop()
-  await Promise.all([shim.stop(), admin.stop()])
+  await shim.stop()
   await node?.ledger.flush()
-  log.info('stopped')
 }
 
 async function openNode(config: Config, log: Logger, onProblem: (error: Error) => void): Promise<Node> {
@@ -99,7 +106,7 @@ function nriOptions(
     handlers: {
       configured: ({ name, version }) => report.runtimeIs(`${name} ${version}`),
       synchronize: async (pods) => {
-        report.runtimeLists(pods.map(({ id }) => id))
+        report.runtimeLists(pods?.map(({ id }) => id) ?? [])
         await synchronize(node, pods)
       },
       runPodSandbox: (pod) => sandboxRuns(node, pod),

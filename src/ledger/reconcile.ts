@@ -5,8 +5,8 @@ import { type PodEntry, printPod, type Sandbox } from './entry.js'
 export interface Sources {
   /** Read last: a pod that came while the others were asked must not look like an orphan, nor its process like a foreign one. */
   readonly entries: Iterable<PodEntry>
-  /** Every sandbox that the runtime lists. */
-  readonly runtime: Iterable<{ readonly sandboxID: string; readonly podUID: string }>
+  /** Every sandbox that the runtime lists; undefined when it can't be asked. */
+  readonly runtime: Iterable<{ readonly sandboxID: string; readonly podUID: string }> | undefined
   /** Processes in user namespaces, with the host ids that their uid_map maps to. */
   readonly live: Iterable<{ readonly pid: number; readonly ranges: readonly IdRange[] }>
   /** False only for a bundle that is known to be gone. */
@@ -36,11 +36,11 @@ interface LiveRange {
  */
 export function reconcile({ entries, runtime, live, bundleExists }: Sources): Plan {
   const plan: Plan = { release: [], dropSandboxes: [], foreign: [], disagreements: [] }
-  const listed = [...runtime]
+  const listed = runtime && [...runtime]
   const listedPods = new Map<string, string[]>()
-  for (const { podUID, sandboxID } of listed)
+  for (const { podUID, sandboxID } of listed ?? [])
     listedPods.set(podUID, [...(listedPods.get(podUID) ?? []), sandboxID])
-  const listedSandboxes = new Set(listed.map(({ sandboxID }) => sandboxID))
+  const listedSandboxes = new Set(listed?.map(({ sandboxID }) => sandboxID))
   const foreign = distinctRanges(live)
 
   for (const entry of entries) {
@@ -53,13 +53,13 @@ export function reconcile({ entries, runtime, live, bundleExists }: Sources): Pl
     }
 
     const isThere = (sandbox: Sandbox) =>
-      sandbox.bundle === '' ? listedSandboxes.has(sandbox.id) : bundleExists(sandbox)
+      sandbox.bundle === '' ? !listed || listedSandboxes.has(sandbox.id) : bundleExists(sandbox)
     const hasMissed = listedPods.get(podUID)?.some((sandboxID) => !entry.sandboxes.has(sandboxID)) ?? false
     const sandboxes = [...entry.sandboxes.values()]
     const gone = sandboxes.filter((sandbox) => !isThere(sandbox))
     if (gone.length < sandboxes.length) {
       plan.dropSandboxes.push(...gone.map(({ id }) => id))
-    } else if (hasMissed) {
+    } else if (hasMissed || (!listed && sandboxes.length === 0)) {
       // It stays, and its sandboxes with it: the last of them would take the range along.
     } else if (users[0]) {
       plan.disagreements.push(

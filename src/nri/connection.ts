@@ -20,12 +20,19 @@ export type NriConnectionOptions = Endpoint & {
   onProblem(error: Error): void
 }
 
+/**
+ * How long a pre-installed plugin waits for the runtime's list. containerd 1.7 sends it to those alone that connect by
+ * path (startPlugins in nri v0.6, pkg/adaptation/adaptation.go).
+ */
+const LIST_WAIT_MS = 2000
+
 /** Keeps a plugin connected to the runtime. */
 export class NriConnection {
   readonly #options: NriConnectionOptions
   #state: ConnectionState | undefined
   #plugin: NriPlugin | undefined
   #retry: NodeJS.Timeout | undefined
+  #listing: NodeJS.Timeout | undefined
   #failures = 0
   #stopped = false
 
@@ -44,6 +51,7 @@ export class NriConnection {
   stop(): void {
     this.#stopped = true
     clearTimeout(this.#retry)
+    clearTimeout(this.#listing)
     this.#plugin?.close(new Error('The plugin was stopped.'))
   }
 
@@ -65,7 +73,13 @@ export class NriConnection {
       onSynchronized: (failure) => this.#synchronized(failure),
       onEnd: (reason) => this.#disconnected(reason),
     })
-    void this.#plugin.register()
+    void this.#register(this.#plugin)
+  }
+
+  async #register(plugin: NriPlugin): Promise<void> {
+    await plugin.register()
+    if ('socketPath' in this.#options) return
+    this.#listing = setTimeout(() => void plugin.goOnWithoutList(), LIST_WAIT_MS)
   }
 
   #synchronized(failure: Error | undefined): void {

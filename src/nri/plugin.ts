@@ -25,7 +25,8 @@ export interface PodSandboxInfo {
 /** The runtime waits for each of these, for 2 s by default, and then drops the plugin. */
 export interface NriHandlers {
   configured(runtime: RuntimeInfo): void
-  synchronize(pods: PodSandboxInfo[]): Promise<void>
+  /** @param pods undefined when the runtime does not list them to a plugin that it has started itself */
+  synchronize(pods: PodSandboxInfo[] | undefined): Promise<void>
   runPodSandbox(pod: PodSandboxInfo): Promise<void>
   stopPodSandbox(pod: PodSandboxInfo): Promise<void>
   removePodSandbox(pod: PodSandboxInfo): Promise<void>
@@ -58,6 +59,7 @@ export class NriPlugin {
   readonly #mux: Mux
   readonly #runtime: TtrpcClient
   #gathered: PodSandboxInfo[] = []
+  #listed = false
   #ended = false
 
   constructor(options: PluginOptions) {
@@ -84,6 +86,11 @@ export class NriPlugin {
     }
   }
 
+  /** To be called when the runtime has had its time to list the pods; nothing when it did. */
+  async goOnWithoutList(): Promise<void> {
+    if (!this.#listed && !this.#ended) await this.#synchronize(undefined)
+  }
+
   close(reason: Error): void {
     this.#mux.close(reason)
   }
@@ -98,8 +105,9 @@ export class NriPlugin {
         return { events: eventMask(subscription) }
       },
       synchronize: async ({ pods, more }) => {
+        this.#listed = true
         this.#gathered.push(...pods.map(podSandboxInfo))
-        if (!more) await this.#synchronize()
+        if (!more) await this.#synchronize(this.#gathered.splice(0))
         return { more }
       },
       shutdown: async () => ({}),
@@ -116,9 +124,7 @@ export class NriPlugin {
   }
 
   // An error as the answer would make the runtime drop the plugin, and a pre-installed one isn't started again.
-  async #synchronize(): Promise<void> {
-    const pods = this.#gathered
-    this.#gathered = []
+  async #synchronize(pods: PodSandboxInfo[] | undefined): Promise<void> {
     const failure = await this.#report('Synchronize', () => this.#options.handlers.synchronize(pods))
     if (!this.#ended) this.#options.onSynchronized(failure)
   }

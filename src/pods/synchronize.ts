@@ -12,25 +12,25 @@ import { dropSandbox } from './remove.js'
 /**
  * Brings ledger, runtime and kernel together: orphans are released, ranges that others live in are avoided, and what
  * disagrees is logged.
- * @param pods every sandbox that the runtime lists
+ * @param pods every sandbox that the runtime has; undefined when it lists none
  */
-export async function synchronize(node: Node, pods: readonly PodSandboxInfo[]): Promise<void> {
+export async function synchronize(node: Node, pods: readonly PodSandboxInfo[] | undefined): Promise<void> {
   const { ledger, log } = node
   node.announced.clear()
   const start = performance.now()
-  for (const pod of pods) await confirmSandbox(node, pod)
+  for (const pod of pods ?? []) await confirmSandbox(node, pod)
   const live = (await liveIdMaps()).map(({ pid, map }) => ({ pid, ranges: map }))
   const bundleExists = await findBundles(ledger.entries())
-  const runtime = pods.map(({ id, uid }) => ({ sandboxID: id, podUID: uid }))
+  const runtime = pods?.map(({ id, uid }) => ({ sandboxID: id, podUID: uid }))
   const plan = reconcile({ entries: ledger.entries(), runtime, live, bundleExists })
 
   for (const reason of plan.disagreements) log.warn('disagreement', { reason })
   for (const sandboxID of plan.dropSandboxes) await dropSandbox(node, sandboxID)
   for (const entry of plan.release) await releaseOrphan(node, entry)
-  avoidOthers(node, plan.foreign, pods)
+  avoidOthers(node, plan.foreign, pods ?? [])
   await removeStraySysfs(node)
   const { used, avoided, free } = ledger.usage
-  log.info('synchronized', { runtimePods: pods.length, used, avoided, free, durationMs: since(start) })
+  log.info('synchronized', { runtimePods: pods?.length, used, avoided, free, durationMs: since(start) })
 }
 
 async function releaseOrphan(node: Node, entry: PodEntry): Promise<void> {

@@ -4,6 +4,6 @@ export { Containerd, type ContainerdOptions, startContainerd } from './container
 export type { Cri, ExecResult, Pod } from './cri.js'
 export { BUSYBOX } from './image.js'
 export { HANDLER, type LogEvent, type Node, type NodeOptions, startNode, untilConnected } from './node.js'
-export { type ContainerdVersion, type Progress, preparePackages } from './packages.js'
+export { type ContainerdVersion, checkout, type Progress, preparePackages } from './packages.js'
 export type { ContainerOptions, PodOptions } from './pod.js'
 export { mountsBelow } from './sweep.js'

@@ -29,6 +29,10 @@ const cases: [string, Partial<Sources> & { bundles?: string[] }, Partial<Plan>][
   ['listed', { entries: [a], runtime: [{ sandboxID: 's1', podUID: 'a' }], bundles: ['/s1'] }, {}],
   ['listed, and its bundle unknown', { entries: [unseen], runtime: [{ sandboxID: 's1', podUID: 'a' }] }, {}],
   ['its bundle unknown', { entries: [unseen] }, { release: [unseen] }],
+  ['no list, but a bundle', { entries: [a], runtime: undefined, bundles: ['/s1'] }, {}],
+  ['no list, and no bundle', { entries: [a], runtime: undefined }, { release: [a] }],
+  ['no list, and its bundle unknown', { entries: [unseen], runtime: undefined }, {}],
+  ['no list, and no sandbox recorded', { entries: [bare], runtime: undefined }, {}],
   ['listed, but over', { entries: [a], runtime: [{ sandboxID: 's1', podUID: 'a' }] }, { release: [a] }],
   [
     'listed, but over, while a process lives on',

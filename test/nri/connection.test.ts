@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { Event } from '../../src/nri/api_pb.js'
+import { Event, Plugin } from '../../src/nri/api_pb.js'
 import { backoff, NriConnection } from '../../src/nri/connection.js'
 import { muxFrames } from '../../src/nri/mux.js'
 import type { NriHandlers } from '../../src/nri/plugin.js'
@@ -25,7 +26,7 @@ function connection(t: Test, path: string, handlers: Partial<NriHandlers> = {}) 
     index: '10',
     handlers: {
       configured: () => {},
-      synchronize: async (pods) => void calls.push(`synchronize ${pods.map(({ name }) => name).join(' ')}`),
+      synchronize: async (pods) => void calls.push(`synchronize ${pods!.map(({ name }) => name).join(' ')}`),
       runPodSandbox: async ({ name }) => void calls.push(`run ${name}`),
       stopPodSandbox: nothing,
       removePodSandbox: nothing,
@@ -233,6 +234,17 @@ t.test('pre-installed, it keeps its only connection when the pods could not be s
     (await output())[1],
     /^The NRI event Synchronize was not handled: not now\nconnected \nrun web\ndisconnected/,
   )
+})
+
+t.test('pre-installed, it goes on when the runtime does not list its pods', async (t) => {
+  const { socket, output } = preinstalledPlugin(t)
+  const runtime = new RuntimePeer(socket)
+  await runtime.registration
+  await runtime.call(Plugin.method.configure, { runtimeName: 'containerd', runtimeVersion: '1.7.24' })
+  await sleep(2500)
+  await runtime.event('StateChange', Event.RUN_POD_SANDBOX, web)
+  socket.destroy()
+  t.match((await output())[1], /^no list\nconnected \nrun web\ndisconnected/)
 })
 
 t.test('pre-installed with a descriptor that is no socket, the end is told', async (t) => {

@@ -29,7 +29,7 @@ async function connectedPlugin(
   const synchronized: (string | undefined)[] = []
   const ends: string[] = []
   const end = deferred<string>()
-  const note = (event: string) => async (pods: PodSandboxInfo | PodSandboxInfo[]) => {
+  const note = (event: string) => async (pods: PodSandboxInfo | PodSandboxInfo[] | undefined) => {
     calls.push([event, pods])
   }
   const plugin = new NriPlugin({

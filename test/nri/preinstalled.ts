@@ -9,7 +9,8 @@ const connection = new NriConnection({
   ...preinstalled(process.env)!,
   handlers: {
     configured: () => {},
-    synchronize: async () => {
+    synchronize: async (pods) => {
+      if (!pods) say('no list')
       if (process.env.FAIL) throw new Error('not now')
     },
     runPodSandbox: async (pod) => say('run', pod.name),
