@@ -1,4 +1,4 @@
-import { readdir, rmdir, stat } from 'node:fs/promises'
+import { readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type Lock, tryLock } from './lock.js'
@@ -22,6 +22,7 @@ const SLOTS = 256
 export async function takeSlot(): Promise<Slot> {
   await checkReachable(tmpdir())
   await sweepLeftovers()
+  await keepForwarding()
   for (let number = 0; number < SLOTS; number++) {
     const lock = await tryLock(`bed-${number}`)
     if (lock) return slot(number, lock)
@@ -54,9 +55,26 @@ async function numbersInUse(): Promise<number[]> {
   return names.map((name) => Number(name.slice(NAME.length))).filter(Number.isInteger)
 }
 
+const FORWARDING = '/proc/sys/net/ipv4/ip_forward'
+const keptForwarding = () => join(tmpdir(), `${NAME}ip-forward`)
+
+/** The CNI plugin that makes pods' networks turns the machine's forwarding on: what it was is kept by the first bed. */
+async function keepForwarding(): Promise<void> {
+  const before = await readFile(FORWARDING, 'utf8')
+  await writeFile(keptForwarding(), before, { flag: 'wx' }).catch(() => {})
+}
+
+async function restoreForwarding(): Promise<void> {
+  const before = await readFile(keptForwarding(), 'utf8').catch(() => undefined)
+  if (before === undefined) return
+  await writeFile(FORWARDING, before)
+  await rm(keptForwarding())
+}
+
 /** containerd's shim and libcni make these, whatever the configuration; they go, if empty, with the last bed. */
 async function removeSharedDirectories(): Promise<void> {
   if ((await numbersInUse()).length > 0) return
+  await restoreForwarding()
   for (const path of ['/run/containerd/s', '/run/containerd', '/var/lib/cni/results', '/var/lib/cni'])
     await rmdir(path).catch(() => {})
 }

@@ -33,6 +33,8 @@ export class ShimProgram {
     child.stderr.on('data', (chunk) => {
       out.stderr += chunk
     })
+    // A program that refuses doesn't read its input.
+    child.stdin.on('error', () => {})
     child.stdin.end(options.input ?? '')
     return new Promise<typeof out>((resolve) =>
       child.on('close', (code) => resolve({ ...out, code, ms: performance.now() - start })),

@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import t, { type Test } from 'tap'
 import {
   type ContainerdVersion,
@@ -81,11 +82,15 @@ export async function processesBelow(roots: readonly number[]): Promise<number[]
   return [...found]
 }
 
-/** The mount points of this machine, in order of their paths. */
-export async function mountPoints(): Promise<string[]> {
+/** The mount points of this machine, in order of their paths, less those of tests that run at the same time. */
+export async function mountPoints({ containerd }: Node): Promise<string[]> {
+  const isOthers = (point: string) =>
+    point.startsWith('/run/netns') ||
+    (point.startsWith(`${tmpdir()}/nri-userns-`) && !point.startsWith(`${containerd.directory}/`))
   const table = await readFile('/proc/self/mountinfo', 'utf8')
   return table
     .split('\n')
     .flatMap((line) => line.split(' ')[4] ?? [])
+    .filter((point) => !isOthers(point))
     .sort()
 }

@@ -42,7 +42,7 @@ onContainerd('the record of a range', async (t, node) => {
 onContainerd('a hundred pods, eight at a time', async (t, node) => {
   const { containerd, runDirectory } = node
   const { cri } = containerd
-  const mountsBefore = await mountPoints()
+  const mountsBefore = await mountPoints(node)
   const runBefore = await filesBelow('/run')
   const ownRunBefore = await filesBelow(runDirectory)
 
@@ -81,15 +81,15 @@ onContainerd('a hundred pods, eight at a time', async (t, node) => {
   t.strictSame(await readdir(join(node.stateDirectory, 'pods')), [])
   const inTurn = (await node.events()).filter(({ msg, level }) => msg === 'problem' || level === 'error')
   t.strictSame(inTurn, [], 'nothing to complain of')
-  t.strictSame(await mountPoints(), mountsBefore, 'the mounts are as before')
+  t.strictSame(await mountPoints(node), mountsBefore, 'the mounts are as before')
   t.strictSame(await mountsBelow(runDirectory), [])
   t.strictSame(await filesBelow('/run'), runBefore, '/run is as before')
   t.strictSame(await filesBelow(runDirectory), ownRunBefore)
   t.equal(await openNamespaces(node), 0, 'the daemon keeps no namespace of a pod')
 })
 
-/** Of other beds, and the directories that containerd's shim makes of any containerd. */
-const SHARED = /^(user|containerd|containerd\/s|lock)(\/|$)/
+/** Of tests that run at the same time: sockets of other beds' shims, network namespaces. */
+const SHARED = /^(user|containerd|lock|netns)(\/|$)/
 
 async function filesBelow(directory: string): Promise<string[]> {
   return (await readdir(directory, { recursive: true })).filter((path) => !SHARED.test(path)).sort()
