@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HANDLER, mountsBelow, type Node } from '../bed/index.js'
 import {
@@ -97,7 +97,6 @@ async function filesBelow(directory: string): Promise<string[]> {
 
 /** Descriptors by which the daemon holds a user namespace. */
 async function openNamespaces({ daemon }: Node): Promise<number> {
-  const { readlink } = await import('node:fs/promises')
   const fds = await readdir(`/proc/${daemon.pid}/fd`)
   const targets = await Promise.all(fds.map((fd) => readlink(`/proc/${daemon.pid}/fd/${fd}`).catch(() => '')))
   return targets.filter((target) => target.startsWith('user:')).length
