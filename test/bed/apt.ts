@@ -18,6 +18,8 @@ export class PrivateApt {
       `Dir::State::Lists=${at('lists')}`,
       `Dir::Cache=${at('cache')}`,
       'Acquire::Languages=none',
+      // A mirror that stands still serves as well: what counts here is to get one version, signed.
+      'Acquire::Check-Valid-Until=false',
       // The checkout may lie where the user _apt, that downloads are otherwise left to, can't reach.
       'APT::Sandbox::User=root',
     ].flatMap((setting) => ['-o', setting])

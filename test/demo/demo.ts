@@ -85,4 +85,9 @@ const nriUserns = async (node: Node, command: string): Promise<string> => {
   return (await execute(process.execPath, [program, command, '--config', node.configPath])).stdout.trimEnd()
 }
 
-await main()
+try {
+  await main()
+} catch (error) {
+  console.error((error as Error).message)
+  process.exitCode = 1
+}
