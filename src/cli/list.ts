@@ -1,25 +1,14 @@
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import type { PodRow } from '../admin/protocol.js'
 import { printAge } from './age.js'
-import {
-  type AdminOptions,
-  ask,
-  configOption,
-  outputOption,
-  print,
-  printJSON,
-  socketOption,
-} from './options.js'
+import { type AdminOptions, adminCommand, ask, print, printJSON } from './options.js'
 import { printTable } from './table.js'
 
 export function listCommand(): Command {
-  return new Command('list')
+  return adminCommand('list')
     .summary('the pods and their ranges')
     .description('Lists every pod that has a range, with the first and last host id of it.')
-    .addOption(outputOption())
     .option('-q, --quiet', 'only the uids of the pods')
-    .addOption(socketOption())
-    .addOption(configOption())
     .action(async (options: AdminOptions & { quiet?: boolean }) => {
       const pods = (await ask('list', options)).toSorted(byName)
       if (options.quiet) for (const { uid } of pods) print(uid)

@@ -1,4 +1,4 @@
-import { Option } from 'commander'
+import { Command, Option } from 'commander'
 import { callAdmin } from '../admin/client.js'
 import type { Method, Result } from '../admin/protocol.js'
 import { DEFAULT_CONFIG_FILE, loadConfig } from '../config/load.js'
@@ -6,13 +6,17 @@ import { DEFAULT_CONFIG_FILE, loadConfig } from '../config/load.js'
 export const configOption = (): Option =>
   new Option('-c, --config <file>', `the daemon's config (default: ${DEFAULT_CONFIG_FILE}, if it is there)`)
 
-export const socketOption = (): Option =>
-  new Option('--socket <path>', "the daemon's admin socket (default: as the config has it)")
+/** A command that asks the daemon. */
+export const adminCommand = (name: string): Command =>
+  new Command(name)
+    .addOption(
+      new Option('-o, --output <format>', 'how the answer is printed')
+        .choices(['table', 'json'])
+        .default('table'),
+    )
+    .option('--socket <path>', "the daemon's admin socket (default: as the config has it)")
+    .addOption(configOption())
 
-export const outputOption = (): Option =>
-  new Option('-o, --output <format>', 'how the answer is printed').choices(['table', 'json']).default('table')
-
-/** The options of every command that asks the daemon. */
 export interface AdminOptions {
   readonly config?: string
   readonly socket?: string

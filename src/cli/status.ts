@@ -1,26 +1,15 @@
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import type { Status } from '../admin/protocol.js'
 import { printAge } from './age.js'
-import {
-  type AdminOptions,
-  ask,
-  configOption,
-  outputOption,
-  print,
-  printJSON,
-  socketOption,
-} from './options.js'
+import { type AdminOptions, adminCommand, ask, print, printJSON } from './options.js'
 import { printTable } from './table.js'
 
 export function statusCommand(): Command {
-  return new Command('status')
+  return adminCommand('status')
     .summary('how the daemon is and how many ranges are left')
     .description(
       'Shows whether the daemon runs, is connected to the runtime, and how many ranges are used and free.',
     )
-    .addOption(outputOption())
-    .addOption(socketOption())
-    .addOption(configOption())
     .action(async (options: AdminOptions) => {
       const status = await ask('status', options)
       if (options.output === 'json') printJSON(status)

@@ -1,5 +1,6 @@
 import { liveIdMaps } from '../kernel/idmaps.js'
 import { findBundles } from '../ledger/bundles.js'
+import type { PodEntry } from '../ledger/entry.js'
 import { type IdRange, overlaps, printRange } from '../ranges/range.js'
 import { type Node, sysfsOf } from './node.js'
 
@@ -9,15 +10,24 @@ export async function dropSandbox(node: Node, sandboxID: string): Promise<void> 
   node.ledger.stopAvoiding(sandboxID)
   await node.perform([{ kind: 'unmountSysfs', target: sysfsOf(node, sandboxID) }])
   const released = await node.ledger.dropSandbox(sandboxID)
-  if (!released) return
-  await node.perform([{ kind: 'forgetRange', range: released.range }])
-  node.log.info('range released', {
-    pod: released.name,
-    namespace: released.namespace,
-    uid: released.podUID,
-    sandbox: sandboxID,
-    range: printRange(released.range),
-    ageMs: Date.now() - released.since.getTime(),
+  if (released) await rangeReleased(node, 'range released', released, sandboxID)
+}
+
+/** Nobody knows the pod but the ledger, which releases it as it was seen. */
+export async function releaseOrphan(node: Node, seen: PodEntry): Promise<void> {
+  const released = await node.ledger.release(seen.podUID, seen)
+  if (released) await rangeReleased(node, 'orphan released', released)
+}
+
+async function rangeReleased(node: Node, event: string, pod: PodEntry, sandbox?: string): Promise<void> {
+  await node.perform([{ kind: 'forgetRange', range: pod.range }])
+  node.log.info(event, {
+    pod: pod.name,
+    namespace: pod.namespace,
+    uid: pod.podUID,
+    sandbox,
+    range: printRange(pod.range),
+    ageMs: Date.now() - pod.since.getTime(),
   })
 }
 

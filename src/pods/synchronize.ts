@@ -1,13 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { liveIdMaps } from '../kernel/idmaps.js'
 import { findBundles } from '../ledger/bundles.js'
-import type { PodEntry } from '../ledger/entry.js'
 import { type Plan, reconcile } from '../ledger/reconcile.js'
 import type { PodSandboxInfo } from '../nri/plugin.js'
-import { printRange } from '../ranges/range.js'
 import { confirmSandbox } from './events.js'
 import { type Node, since, sysfsOf } from './node.js'
-import { dropSandbox } from './remove.js'
+import { dropSandbox, releaseOrphan } from './remove.js'
 
 /**
  * Brings ledger, runtime and kernel together: orphans are released, ranges that others live in are avoided, and what
@@ -31,18 +29,6 @@ export async function synchronize(node: Node, pods: readonly PodSandboxInfo[] | 
   await removeStraySysfs(node)
   const { used, avoided, free } = ledger.usage
   log.info('synchronized', { runtimePods: pods?.length, used, avoided, free, durationMs: since(start) })
-}
-
-async function releaseOrphan(node: Node, entry: PodEntry): Promise<void> {
-  const released = await node.ledger.release(entry.podUID, entry)
-  if (!released) return
-  await node.perform([{ kind: 'forgetRange', range: released.range }])
-  node.log.info('orphan released', {
-    pod: released.name,
-    namespace: released.namespace,
-    uid: released.podUID,
-    range: printRange(released.range),
-  })
 }
 
 /** Claims of those who have ended are given up: pods that the runtime doesn't list, user namespaces that nobody lives in. */
