@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
   type ContainerdVersion,
@@ -93,4 +94,9 @@ export async function mountPoints({ containerd }: Node): Promise<string[]> {
     .flatMap((line) => line.split(' ')[4] ?? [])
     .filter((point) => !isOthers(point))
     .sort()
+}
+
+export async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 20_000; !(await condition().catch(() => false)); await sleep(20))
+    if (Date.now() > deadline) throw new Error('waited for 20 s in vain')
 }

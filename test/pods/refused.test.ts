@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { HANDLER, type Node, type PodOptions } from '../bed/index.js'
-import { firstIDOf, idMap, onContainerd, runPod, SLEEP } from './on-containerd.js'
+import { firstIDOf, idMap, onContainerd, runPod, SLEEP, until } from './on-containerd.js'
 
 const untouched = async (t: Test, node: Node) => {
   t.strictSame(await node.list(), [], 'no range is owned')
@@ -71,6 +71,8 @@ onContainerd('what is refused', async (t, node) => {
     await writeFile(conf, settings(failing))
     await t.rejects(cri.runPod({ name: 'failing', handler: HANDLER }))
     await writeFile(conf, settings(node.containerd.runc))
+    // The range goes with the runtime's delete, that nobody waits for.
+    await until(async () => (await node.list()).length === 0)
     await untouched(t, node)
     t.ok((await node.events()).some(({ msg, pod }) => msg === 'range released' && pod === 'failing'))
     const again = await runPod(node, 'failing')

@@ -5,15 +5,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { HANDLER, type Node, untilConnected } from '../bed/index.js'
-import { firstIDOf, hostIDs, onContainerd, type RunningPod, runPod, SLEEP } from './on-containerd.js'
+import { firstIDOf, hostIDs, onContainerd, type RunningPod, runPod, SLEEP, until } from './on-containerd.js'
 
 const rangesOf = async (node: Node) =>
   Object.fromEntries((await node.list()).map(({ uid, firstID }) => [uid, firstID]))
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 20_000; !(await condition().catch(() => false)); await sleep(20))
-    if (Date.now() > deadline) throw new Error('waited for 20 s in vain')
-}
 
 async function isAlive(node: Node, pod: RunningPod): Promise<boolean> {
   const { stdout } = await node.containerd.cri.exec(pod.containers.main!, 'id -u')
