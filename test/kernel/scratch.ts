@@ -1,7 +1,9 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Test } from 'tap'
 
 /** A directory that any id can walk through, gone with all that is mounted below it when the test ends. */
 export function scratchDirectory(t: { teardown(action: () => void): void }): string {
@@ -35,4 +37,18 @@ export function mountOverlay(
   const options = `lowerdir=${lowers.join(':')},upperdir=${upper},workdir=${work}${moreOptions}`
   execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', options, rootfs])
   return { rootfs, upper }
+}
+
+/** A netns that lives as long as the test, without a mount. */
+export async function newNetns(t: Test) {
+  const child = spawn('unshare', ['--net', 'sh', '-c', 'echo ready; exec sleep 1000'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exit = once(child, 'exit')
+  t.teardown(() => child.kill('SIGKILL') && exit)
+  await once(child.stdout, 'data')
+  const netns = `/proc/${child.pid}/ns/net`
+  const run = (...command: string[]) =>
+    execFileSync('nsenter', [`--net=${netns}`, ...command], { encoding: 'utf8' })
+  return { netns, run }
 }

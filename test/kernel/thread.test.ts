@@ -3,7 +3,7 @@ import { chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { join } from 'node:path'
 import t from 'tap'
 import { KernelThread } from '../../src/kernel/thread.js'
-import { mountOverlay, mountPointsBelow, scratchDirectory } from './scratch.js'
+import { mountOverlay, mountPointsBelow, newNetns, scratchDirectory } from './scratch.js'
 
 const range = { hostID: 131072, length: 65536 }
 
@@ -99,11 +99,8 @@ t.test('what was done is undone in reverse when a later work fails', async (t) =
 
 t.test('a sysfs of a netns, and the sysctls in it', async (t) => {
   const directory = scratchDirectory(t)
-  const name = `nri-userns-${process.pid}`
-  execFileSync('ip', ['netns', 'add', name])
-  t.teardown(() => execFileSync('ip', ['netns', 'del', name]))
-  execFileSync('ip', ['-n', name, 'link', 'add', 'only-here', 'type', 'veth', 'peer', 'name', 'other'])
-  const netns = `/run/netns/${name}`
+  const { netns, run } = await newNetns(t)
+  run('ip', 'link', 'add', 'only-here', 'type', 'veth', 'peer', 'name', 'other')
   const target = join(directory, 's1')
   const port = '/proc/sys/net/ipv4/ip_unprivileged_port_start'
   const host = readFileSync(port, 'utf8')
@@ -114,7 +111,7 @@ t.test('a sysfs of a netns, and the sysctls in it', async (t) => {
   ])
   t.ok(existsSync(join(target, 'class/net/only-here')))
   t.throws(() => writeFileSync(join(target, 'class/net/only-here/mtu'), '1400'), { code: 'EROFS' })
-  t.equal(execFileSync('ip', ['netns', 'exec', name, 'cat', port], { encoding: 'utf8' }), '77\n')
+  t.equal(run('cat', port), '77\n')
   t.equal(readFileSync(port, 'utf8'), host)
   t.same(mountPointsBelow(directory), [target], 'once, though asked for twice')
 
@@ -124,17 +121,14 @@ t.test('a sysfs of a netns, and the sysctls in it', async (t) => {
 })
 
 t.test('a sysctl that the kernel refuses leaves those before it as they were', async (t) => {
-  const name = `nri-userns-x-${process.pid}`
-  execFileSync('ip', ['netns', 'add', name])
-  t.teardown(() => execFileSync('ip', ['netns', 'del', name]))
+  const { netns, run } = await newNetns(t)
   const port = '/proc/sys/net/ipv4/ip_unprivileged_port_start'
-  const portInside = () => execFileSync('ip', ['netns', 'exec', name, 'cat', port], { encoding: 'utf8' })
-  const before = portInside()
+  const before = run('cat', port)
   const sysctls = { 'net.ipv4.ip_unprivileged_port_start': '78', 'net.ipv4.no_such_thing': '1' }
-  await t.rejects(kernel.perform([{ kind: 'writeSysctls', netns: `/run/netns/${name}`, sysctls }]), {
+  await t.rejects(kernel.perform([{ kind: 'writeSysctls', netns, sysctls }]), {
     message: /net.ipv4.no_such_thing can't be set/,
   })
-  t.equal(portInside(), before)
+  t.equal(run('cat', port), before)
 })
 
 t.test('a volume whose file system has no mapped mounts is refused by its name', async (t) => {

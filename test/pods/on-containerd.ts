@@ -86,8 +86,7 @@ export async function processesBelow(roots: readonly number[]): Promise<number[]
 /** The mount points of this machine, in order of their paths, less those of tests that run at the same time. */
 export async function mountPoints({ containerd }: Node): Promise<string[]> {
   const isOthers = (point: string) =>
-    point.startsWith('/run/netns') ||
-    (point.startsWith(`${tmpdir()}/nri-userns-`) && !point.startsWith(`${containerd.directory}/`))
+    point.startsWith(`${tmpdir()}/nri-userns-`) && !point.startsWith(`${containerd.directory}/`)
   const table = await readFile('/proc/self/mountinfo', 'utf8')
   return table
     .split('\n')

@@ -88,8 +88,8 @@ onContainerd('a hundred pods, eight at a time', async (t, node) => {
   t.equal(await openNamespaces(node), 0, 'the daemon keeps no namespace of a pod')
 })
 
-/** Of tests that run at the same time: sockets of other beds' shims, network namespaces. */
-const SHARED = /^(user|containerd|lock|netns)(\/|$)/
+/** Of tests that run at the same time: sockets of other beds' shims. */
+const SHARED = /^(user|containerd|lock)(\/|$)/
 
 async function filesBelow(directory: string): Promise<string[]> {
   return (await readdir(directory, { recursive: true })).filter((path) => !SHARED.test(path)).sort()
