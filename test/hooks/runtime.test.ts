@@ -249,6 +249,14 @@ for (const [what, text, mode, reason] of settings) {
   })
 }
 
+t.test('the settings that are installed', async (t) => {
+  const shim = new ShimProgram(t, '/bin/false')
+  shim.configure(readFileSync(new URL('../../config/nri-userns-runtime.conf', import.meta.url), 'utf8'))
+  const { code, stderr } = await shim.run(['create', '--bundle', shim.directory, 'id'])
+  t.equal(code, 1)
+  t.match(stderr, /\/run\/nri-userns\/shim\.sock/)
+})
+
 t.test('settings that are broken in one line still say which runtime stops a container', async (t) => {
   const shim = program(t)
   shim.configure(`runtime = ${join(shim.directory, 'runtime')}\nsockets = /run/x\n`)

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { HANDLER, type Node } from '../bed/index.js'
 import { firstIDOf, hostIDs, idMap, onContainerd, processesBelow, SLEEP } from './on-containerd.js'
@@ -46,6 +48,8 @@ onContainerd('what a pod has', async (t, node) => {
     t.strictSame(new Set(Object.values(image)), new Set(['0:0']))
     t.equal(await sh('stat -c %u:%g /home/user/file'), '1000:1000')
     t.equal(await sh('stat -c %u:%g /srv/beyond'), '65534:65534', 'an id beyond the range is nobody')
+    const seenByHost = await stat(`/proc/${await cri.containerPid(main)}/root/srv/beyond`)
+    t.equal(seenByHost.uid, 65534, "and not the host's root, whose setuid file it would be")
   })
 
   await t.test('what it writes has unshifted ids in the upper layer', async (t) => {
@@ -153,6 +157,13 @@ onContainerd('what a pod has', async (t, node) => {
     await cri.remove(first)
     const second = await cri.runContainer(pod, { name: 'again', command: SLEEP })
     t.equal((await hostIDs(await cri.containerPid(second)))[0], firstID)
+  })
+
+  await t.test('what its runtime can do is what runc can do', async (t) => {
+    const run = promisify(execFile)
+    const shim = join(node.containerd.directory, 'nri-userns-runtime')
+    t.strictSame(await run(shim, ['features']), await run(node.containerd.runc, ['features']))
+    t.strictSame(await run(shim, ['--version']), await run(node.containerd.runc, ['--version']))
   })
 
   await t.test('one pid namespace for all its containers', (t) => sharedPid(t, node))
