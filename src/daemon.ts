@@ -9,6 +9,7 @@ import { type Preinstalled, preinstalled } from './nri/identity.js'
 import { createLogger, type Logger } from './observe/log.js'
 import { createContainer } from './pods/create.js'
 import { sandboxRuns } from './pods/events.js'
+import { passCni, serveCni } from './pods/network.js'
 import type { Node } from './pods/node.js'
 import { containerDeleted, dropSandbox } from './pods/remove.js'
 import { Report } from './pods/report.js'
@@ -57,7 +58,9 @@ async function serve(config: Config, report: Report, log: Logger, stopped: Promi
 async function openNode(config: Config, log: Logger, onProblem: (error: Error) => void): Promise<Node> {
   const { idsPerPod, podLimit } = config.ranges
   const sysfsDirectory = join(config.runDirectory, 'sysfs')
-  await mkdir(sysfsDirectory, { recursive: true, mode: 0o711 })
+  const usernsDirectory = join(config.runDirectory, 'userns')
+  for (const directory of [sysfsDirectory, usernsDirectory])
+    await mkdir(directory, { recursive: true, mode: 0o711 })
   const ledger = await Ledger.open({
     directory: config.stateDirectory,
     span: config.ranges,
@@ -73,6 +76,8 @@ async function openNode(config: Config, log: Logger, onProblem: (error: Error) =
     ledger,
     log,
     sysfsDirectory,
+    usernsDirectory,
+    network: config.network,
     idsPerPod,
     announced: new Set(),
     perform: (works) => kernel.perform(works),
@@ -82,6 +87,7 @@ async function openNode(config: Config, log: Logger, onProblem: (error: Error) =
 function mapping(node: Node, onProblem: (error: Error) => void): ShimHandlers {
   return {
     create: (request) => createContainer(node, request),
+    cni: (request) => serveCni(node, request),
     deleted: (containerID) => void containerDeleted(node, containerID).catch(onProblem),
     onProblem,
   }
@@ -90,6 +96,7 @@ function mapping(node: Node, onProblem: (error: Error) => void): ShimHandlers {
 /** Switched off: every container is made as it would be without us. */
 const passing = (onProblem: (error: Error) => void): ShimHandlers => ({
   create: async () => {},
+  cni: async (request) => passCni(request),
   deleted: () => {},
   onProblem,
 })

@@ -1,5 +1,5 @@
 import koffi from 'koffi'
-import { CLONE_NEWUSER, CLONE_VM, MNT_DETACH } from './flags.js'
+import { CLONE_VM, MNT_DETACH } from './flags.js'
 
 /** A system call that failed, as a sentence: what was tried, on what, and the kernel's reason. */
 export class KernelError extends Error {
@@ -26,12 +26,22 @@ const SYS = {
 const OPEN_TREE_CLONE = 1
 const OPEN_TREE_CLOEXEC = 0o2000000
 const MOVE_MOUNT_F_EMPTY_PATH = 4
+const MOVE_MOUNT_BENEATH = 0x200
 const AT_FDCWD = -100
 const AT_EMPTY_PATH = 0x1000
 const FSCONFIG_CMD_CREATE = 6
 const FSMOUNT_CLOEXEC = 1
 const MOUNT_ATTR_IDMAP = 0x100000
 const WALL = 0x40000000
+const NS_GET_USERNS = 0xb701
+const AF_INET = 2
+const SOCK_DGRAM = 2
+const SOCK_CLOEXEC = 0o2000000
+const SIOCGIFFLAGS = 0x8913
+const SIOCSIFFLAGS = 0x8914
+const IFF_UP = 1
+const IFNAMSIZ = 16
+const IFREQ_BYTES = 40
 
 const libc = koffi.load(null)
 const syscall = (...parameters: string[]) => libc.func('syscall', 'long', ['long', ...parameters])
@@ -52,6 +62,9 @@ const calls = {
   munmap: libc.func('int munmap(void *at, size_t length)'),
   clone: libc.func('int clone(void *fn, intptr_t stack, int flags, intptr_t argument)'),
   waitpid: libc.func('int waitpid(int pid, intptr_t status, int options)'),
+  ioctl: libc.func('int ioctl(int fd, ulong request, _Inout_ uint8_t *argument)'),
+  socket: libc.func('int socket(int domain, int type, int protocol)'),
+  close: libc.func('int close(int fd)'),
   dlsym: libc.func('void *dlsym(intptr_t handle, str name)'),
 }
 
@@ -95,6 +108,38 @@ export function attachMount(mount: number, target: string): void {
     calls.moveMount(SYS.move_mount, mount, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH),
     () => `a mount can't be put at ${target}`,
   )
+}
+
+/** Exchanges the topmost mount at `target` for another. */
+export function replaceMount(mount: number, target: string): void {
+  const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_BENEATH
+  // Beneath it first, so that whoever opens the path meanwhile finds one of the two.
+  if (calls.moveMount(SYS.move_mount, mount, '', AT_FDCWD, target, flags) === 0) {
+    unmount(target)
+  } else {
+    // A kernel before 6.5 has no such flag.
+    unmount(target)
+    attachMount(mount, target)
+  }
+}
+
+/** ioctl_ns(2): a descriptor of the user namespace that owns the namespace. */
+export function ownerOf(namespace: number): number {
+  return checked(calls.ioctl(namespace, NS_GET_USERNS, null), () => "a namespace's owner can't be told")
+}
+
+/** Brings a link of the calling thread's netns up: netdevice(7). */
+export function bringUp(link: string): void {
+  const socket = checked(calls.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), () => "a socket can't be made")
+  try {
+    const request = Buffer.alloc(IFREQ_BYTES)
+    request.write(link)
+    checked(calls.ioctl(socket, SIOCGIFFLAGS, request), () => `the link ${link} can't be looked at`)
+    request.writeInt16LE(request.readInt16LE(IFNAMSIZ) | IFF_UP, IFNAMSIZ)
+    checked(calls.ioctl(socket, SIOCSIFFLAGS, request), () => `the link ${link} can't be brought up`)
+  } finally {
+    calls.close(socket)
+  }
 }
 
 /** A detached, new instance of a file system that takes no options. @param attributes MOUNT_ATTR_* of fsmount(2) */
@@ -141,19 +186,20 @@ const MAP_PRIVATE_ANONYMOUS = 0x22
 const STACK_BYTES = 16384
 
 /**
- * Runs `inspect` while a process of its own waits in a new user namespace, then ends that process.
+ * Runs `inspect` while a process of its own waits in new namespaces, then ends that process.
+ * @param kinds CLONE_NEW*; with CLONE_NEWUSER among them, the new user namespace owns the others
  *
  * clone(2) starts the child in libc's pause() on a stack of its own, so that no code of this multi-threaded process runs in it;
  * CLONE_VM spares the copy of its page tables. unshare(2) could not serve: it refuses threads (EINVAL).
  */
-export function withUserNamespace<T>(inspect: (pid: number) => T): T {
+export function withNamespaces<T>(kinds: number, inspect: (pid: number) => T): T {
   const pause = calls.dlsym(0, 'pause')
   const stack = calls.mmap(0, STACK_BYTES, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0)
   const top = koffi.address(stack) + BigInt(STACK_BYTES - 16)
   try {
     const pid = checked(
-      calls.clone(pause, top, CLONE_NEWUSER | CLONE_VM, 0),
-      () => "a user namespace can't be made (see /proc/sys/user/max_user_namespaces)",
+      calls.clone(pause, top, kinds | CLONE_VM, 0),
+      () => "a user namespace can't be made (see /proc/sys/user/max_user_namespaces and max_net_namespaces)",
     )
     try {
       return inspect(pid)

@@ -11,6 +11,7 @@ import {
 import type { IdRange } from '../ranges/range.js'
 import { cloneMount, idmapMount, KernelError } from './libc.js'
 import { Namespaces } from './namespaces.js'
+import { ownNetns, unpin } from './netns.js'
 import { mapRootfs } from './rootfs.js'
 import { mountSysfs, unmountSysfs } from './sysfs.js'
 import { LayerMappings } from './userns.js'
@@ -50,6 +51,11 @@ export class Performer {
         return this.#namespaces.inNetns(work.netns, () => writeSysctls(work.sysctls))
       case 'replaceFile':
         return replaceFile(work.path, work.text)
+      case 'ownNetns':
+        return ownNetns(work.netns, work.pin, work.range, this.#namespaces)
+      case 'unpin':
+        unpin(work.pin)
+        return undefined
       case 'unmountSysfs':
         unmountSysfs(work.target)
         return undefined

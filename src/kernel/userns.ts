@@ -1,10 +1,11 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import type { IdRange } from '../ranges/range.js'
-import { withUserNamespace } from './libc.js'
+import { CLONE_NEWUSER } from './flags.js'
+import { withNamespaces } from './libc.js'
 
 /** A descriptor of a user namespace with these lines of user_namespaces(7)'s uid_map, for uids and gids alike. */
 function openUserNamespace(lines: string): number {
-  return withUserNamespace((pid) => {
+  return withNamespaces(CLONE_NEWUSER, (pid) => {
     writeFileSync(`/proc/${pid}/uid_map`, lines)
     writeFileSync(`/proc/${pid}/gid_map`, lines)
     return openSync(`/proc/${pid}/ns/user`, 'r')

@@ -24,6 +24,13 @@ export type Work =
       readonly netns: string
       readonly sysctls: Readonly<Record<string, string>>
     }
+  /**
+   * The netns at that path is exchanged for one that a user namespace of the range owns, and that one is kept at `pin`.
+   * Nothing, when the netns has another owner than the host already.
+   */
+  | { readonly kind: 'ownNetns'; readonly netns: string; readonly pin: string; readonly range: IdRange }
+  /** The user namespace that was kept for a sandbox is let go; nothing there: nothing. */
+  | { readonly kind: 'unpin'; readonly pin: string }
   /** The file's text is replaced at once, keeping owner and mode. */
   | { readonly kind: 'replaceFile'; readonly path: string; readonly text: string }
   /** What was mounted for a sandbox goes; nothing mounted there: nothing. */

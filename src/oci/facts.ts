@@ -23,3 +23,7 @@ export const mappedRanges = (spec: Spec): IdRange[] =>
     hostID,
     length: size,
   }))
+
+/** Capabilities that the container's author added for a network that isn't the pod's own. */
+export const vainCapabilities = (spec: Spec): string[] =>
+  (spec.process?.capabilities?.bounding ?? []).filter((name) => name === 'CAP_NET_ADMIN')

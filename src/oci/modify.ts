@@ -64,6 +64,40 @@ export function idmapVolumes(spec: Spec, range: IdRange): Spec {
   }
 }
 
+const PING_GROUPS = 'net.ipv4.ping_group_range'
+const FIRST_FREE_PORT = 'net.ipv4.ip_unprivileged_port_start'
+
+const withSysctls = (spec: Spec, sysctls: Record<string, string>): Spec =>
+  withLinux(spec, { sysctl: { ...spec.linux?.sysctl, ...sysctls } })
+
+/** Groups as the pod has them: the kernel refuses those that its user namespace doesn't map. Undefined: not to be read. */
+function pingGroups(spec: Spec, range: IdRange): [first: number, last: number] | undefined {
+  const match = /^\s*(\d+)\s+(\d+)\s*$/.exec(spec.linux?.sysctl?.[PING_GROUPS] ?? '')
+  if (!match) return undefined
+  const last = range.length - 1
+  return [Math.min(Number(match[1]), last), Math.min(Number(match[2]), last)]
+}
+
+/** In a netns that the pod owns, its own user namespace reads the groups. */
+export function clampPingGroups(spec: Spec, range: IdRange): Spec {
+  const groups = pingGroups(spec, range)
+  return groups ? withSysctls(spec, { [PING_GROUPS]: groups.join(' ') }) : spec
+}
+
+/**
+ * In a netns of the host's no capability of the pod counts: its processes open low ports and ping by sysctl, as far as
+ * its author doesn't say otherwise. The groups are read in the host's user namespace.
+ */
+export function openNetwork(spec: Spec, range: IdRange): Spec {
+  const [first, last] = pingGroups(spec, range) ?? [0, range.length - 1]
+  // "1 0", the kernel's own default, stands for nobody.
+  const groups = first > last ? '1 0' : `${range.hostID + first} ${range.hostID + last}`
+  return withSysctls(spec, {
+    [FIRST_FREE_PORT]: spec.linux?.sysctl?.[FIRST_FREE_PORT] ?? '0',
+    [PING_GROUPS]: groups,
+  })
+}
+
 const isNet = (name: string) => /^net[./]/.test(name)
 
 /** Those that only the netns' owner may set, to be written by the daemon, and the specification without them. */

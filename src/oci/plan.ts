@@ -5,8 +5,10 @@ import type { Identity } from './identity.js'
 import {
   addUserNamespace,
   bindSysfs,
+  clampPingGroups,
   idmapVolumes,
   namespacePath,
+  openNetwork,
   sandboxUserNamespace,
   takeNetSysctls,
   volumes,
@@ -18,6 +20,8 @@ export interface Surroundings {
   readonly range: IdRange
   /** Where the sandbox's sysfs is mounted on the host. */
   readonly sysfs: string
+  /** The user namespace that owns the sandbox's netns, and is kept here for it to join; undefined: the host's own that. */
+  readonly networkOwner?: string | undefined
 }
 
 /**
@@ -27,14 +31,17 @@ export interface Surroundings {
 export function planContainer(
   spec: Spec,
   identity: Identity,
-  { bundle, range, sysfs }: Surroundings,
+  { bundle, range, sysfs, networkOwner }: Surroundings,
 ): Work[] {
-  const userns = identity.role === 'container' ? sandboxUserNamespace(spec) : undefined
+  const userns = identity.role === 'container' ? sandboxUserNamespace(spec) : networkOwner
   if (identity.role === 'container' && userns === undefined)
     throw new Error("its specification doesn't say by a /proc path which namespaces of its sandbox it joins")
-  const netns = namespacePath(spec, 'network')
-  // A netns that the runtime makes belongs to the pod, whose root mounts its sysfs and sets its sysctls himself.
-  const taken = netns === undefined ? { spec, sysctls: {} } : takeNetSysctls(spec)
+  // A netns that the pod owns, or that the runtime makes in it: its root mounts its sysfs and sets its sysctls himself.
+  const netns = networkOwner === undefined ? namespacePath(spec, 'network') : undefined
+  const taken =
+    netns === undefined
+      ? { spec: clampPingGroups(spec, range), sysctls: {} }
+      : takeNetSysctls(identity.role === 'sandbox' ? openNetwork(spec, range) : spec)
   let planned = idmapVolumes(addUserNamespace(taken.spec, range, userns), range)
   const works: Work[] = [
     { kind: 'openBundle', bundle, gid: range.hostID },

@@ -10,6 +10,7 @@ export interface Spec {
       readonly gid?: number
       readonly additionalGids?: readonly number[]
     }
+    readonly capabilities?: { readonly bounding?: readonly string[]; readonly [key: string]: unknown }
     readonly [key: string]: unknown
   }
   readonly root?: { readonly path?: string; readonly [key: string]: unknown }
@@ -79,6 +80,7 @@ const CHECKS: Record<string, Check> = {
       user: optional(
         shape({ uid: optional(isID), gid: optional(isID), additionalGids: optional(listOf(isID)) }),
       ),
+      capabilities: optional(shape({ bounding: optional(listOf(isString)) })),
     }),
   ),
   root: shape({ path: isString }),

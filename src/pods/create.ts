@@ -1,14 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { idMapOf } from '../kernel/idmaps.js'
-import { factsOf, mappedRanges } from '../oci/facts.js'
+import { factsOf, mappedRanges, vainCapabilities } from '../oci/facts.js'
 import { type Identity, identify } from '../oci/identity.js'
 import { sandboxUserNamespace } from '../oci/modify.js'
 import { planContainer } from '../oci/plan.js'
 import { parseSpec, type Spec } from '../oci/spec.js'
 import { admit } from '../policy/admission.js'
 import { type IdRange, printRange } from '../ranges/range.js'
-import type { ShimRequest } from '../shim/protocol.js'
+import type { ContainerRequest } from '../shim/protocol.js'
+import { networkOwnerOf } from './network.js'
 import { type Node, since, sysfsOf } from './node.js'
 import { dropSandbox } from './remove.js'
 
@@ -17,7 +18,7 @@ import { dropSandbox } from './remove.js'
  * namespace of its own.
  * @throws Error with the reason as a sentence that names the pod; nothing has changed then
  */
-export async function createContainer(node: Node, { containerID, bundle }: ShimRequest): Promise<void> {
+export async function createContainer(node: Node, { containerID, bundle }: ContainerRequest): Promise<void> {
   const start = performance.now()
   let identity: Identity | undefined
   try {
@@ -26,6 +27,8 @@ export async function createContainer(node: Node, { containerID, bundle }: ShimR
     const admission = admit(factsOf(spec), node.idsPerPod)
     if (admission.outcome === 'refuse') throw new Error(admission.reason)
     if (admission.outcome === 'skip') {
+      // CNI's ADD may have given it a range; a plain pod is unharmed in the netns that came with it.
+      if (node.ledger.podOfSandbox(identity.containerID)) await dropSandbox(node, identity.containerID)
       avoidIfSandbox(node, spec, identity)
       node.log.info(`${identity.role} left alone`, { ...fields(identity), reason: admission.reason })
       return
@@ -54,9 +57,17 @@ export async function createContainer(node: Node, { containerID, bundle }: ShimR
 
 async function mapSandbox(node: Node, spec: Spec, identity: Identity, bundle: string): Promise<IdRange> {
   const { podUID, sandboxID, namespace, name } = identity
+  const networkOwner = await networkOwnerOf(node, sandboxID)
+  if (node.network === 'owned' && !networkOwner)
+    throw new Error(
+      "its network namespace is the host's, and the config has network: owned: put the CNI plugin nri-userns-cni first in the " +
+        "runtime handler's chain (cni_conf_dir), or set network: shared",
+    )
   const { range } = await node.ledger.assign({ uid: podUID!, namespace, name }, { id: sandboxID, bundle })
   try {
-    await node.perform(planContainer(spec, identity, { bundle, range, sysfs: sysfsOf(node, sandboxID) }))
+    await node.perform(
+      planContainer(spec, identity, { bundle, range, sysfs: sysfsOf(node, sandboxID), networkOwner }),
+    )
   } catch (error) {
     await dropSandbox(node, sandboxID)
     throw error
@@ -72,8 +83,20 @@ async function mapContainer(node: Node, spec: Spec, identity: Identity, bundle: 
       `its sandbox ${sandboxID} has no id range (it may be older than nri-userns here): delete the pod, so that it is made anew`,
     )
   await checkSandbox(spec, entry.range)
+  const networkOwner = await networkOwnerOf(node, sandboxID)
+  const vain = networkOwner ? [] : vainCapabilities(spec)
+  if (vain.length > 0)
+    node.log.warn('capabilities in vain', {
+      ...fields(identity),
+      reason: `${vain.join(', ')} mean nothing in a network namespace of the host's: give the pod its own, network: owned`,
+    })
   await node.perform(
-    planContainer(spec, identity, { bundle, range: entry.range, sysfs: sysfsOf(node, sandboxID) }),
+    planContainer(spec, identity, {
+      bundle,
+      range: entry.range,
+      sysfs: sysfsOf(node, sandboxID),
+      networkOwner,
+    }),
   )
   return entry.range
 }

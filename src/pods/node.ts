@@ -12,11 +12,17 @@ export interface Node {
   readonly announced: Set<string>
   /** The directory below which each sandbox's sysfs is mounted. */
   readonly sysfsDirectory: string
+  /** The directory in which the user namespaces that own a sandbox's netns are kept. */
+  readonly usernsDirectory: string
+  /** What a pod's netns belongs to: its own user namespace, which a sandbox is then refused without, or the host's. */
+  readonly network: 'owned' | 'shared'
   /** Ids of a pod's range. */
   readonly idsPerPod: number
 }
 
 export const sysfsOf = (node: Node, sandboxID: string): string => join(node.sysfsDirectory, sandboxID)
+
+export const pinOf = (node: Node, sandboxID: string): string => join(node.usernsDirectory, sandboxID)
 
 /** Milliseconds since `start`, a time of performance.now(), to a hundredth. */
 export const since = (start: number): number => Math.round((performance.now() - start) * 100) / 100

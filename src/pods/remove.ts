@@ -2,13 +2,16 @@ import { liveIdMaps } from '../kernel/idmaps.js'
 import { findBundles } from '../ledger/bundles.js'
 import type { PodEntry } from '../ledger/entry.js'
 import { type IdRange, overlaps, printRange } from '../ranges/range.js'
-import { type Node, sysfsOf } from './node.js'
+import { type Node, pinOf, sysfsOf } from './node.js'
 
 /** The sandbox is gone, or was never made: what was mounted for it goes, and with its pod's last one the range. */
 export async function dropSandbox(node: Node, sandboxID: string): Promise<void> {
   node.announced.delete(sandboxID)
   node.ledger.stopAvoiding(sandboxID)
-  await node.perform([{ kind: 'unmountSysfs', target: sysfsOf(node, sandboxID) }])
+  await node.perform([
+    { kind: 'unmountSysfs', target: sysfsOf(node, sandboxID) },
+    { kind: 'unpin', pin: pinOf(node, sandboxID) },
+  ])
   const released = await node.ledger.dropSandbox(sandboxID)
   if (released) await rangeReleased(node, 'range released', released, sandboxID)
 }

@@ -4,7 +4,7 @@ import { findBundles } from '../ledger/bundles.js'
 import { type Plan, reconcile } from '../ledger/reconcile.js'
 import type { PodSandboxInfo } from '../nri/plugin.js'
 import { confirmSandbox } from './events.js'
-import { type Node, since, sysfsOf } from './node.js'
+import { type Node, pinOf, since, sysfsOf } from './node.js'
 import { dropSandbox, releaseOrphan } from './remove.js'
 
 /**
@@ -26,7 +26,7 @@ export async function synchronize(node: Node, pods: readonly PodSandboxInfo[] | 
   for (const sandboxID of plan.dropSandboxes) await dropSandbox(node, sandboxID)
   for (const entry of plan.release) await releaseOrphan(node, entry)
   avoidOthers(node, plan.foreign, pods ?? [])
-  await removeStraySysfs(node)
+  await removeStrayMounts(node)
   const { used, avoided, free } = ledger.usage
   log.info('synchronized', { runtimePods: pods?.length, used, avoided, free, durationMs: since(start) })
 }
@@ -39,9 +39,10 @@ function avoidOthers({ ledger }: Node, foreign: Plan['foreign'], pods: readonly 
 }
 
 /** Left by a daemon that died between the mount and its pod's end. */
-async function removeStraySysfs(node: Node): Promise<void> {
-  for (const sandboxID of await readdir(node.sysfsDirectory)) {
-    if (node.ledger.podOfSandbox(sandboxID)) continue
+async function removeStrayMounts(node: Node): Promise<void> {
+  const isStray = (sandboxID: string) => !node.ledger.podOfSandbox(sandboxID)
+  for (const sandboxID of (await readdir(node.sysfsDirectory)).filter(isStray))
     await node.perform([{ kind: 'unmountSysfs', target: sysfsOf(node, sandboxID) }])
-  }
+  for (const sandboxID of (await readdir(node.usernsDirectory)).filter(isStray))
+    await node.perform([{ kind: 'unpin', pin: pinOf(node, sandboxID) }])
 }

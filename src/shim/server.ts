@@ -1,12 +1,21 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { listenPrivately } from '../sockets/private.js'
-import { decodeRequest, encodeAnswer, type ShimRequest } from './protocol.js'
+import {
+  type CniRequest,
+  type ContainerRequest,
+  decodeRequest,
+  encodeNo,
+  encodeYes,
+  type ShimRequest,
+} from './protocol.js'
 
 export interface ShimHandlers {
   /** Resolves when the container may be made. Rejects with the reason as a sentence, which its pod's event will show. */
-  create(request: ShimRequest): Promise<void>
+  create(request: ContainerRequest): Promise<void>
   /** The runtime's delete of this container is over, whether or not it succeeded. */
   deleted(containerID: string): void
+  /** Resolves with the plugin's result, JSON. Rejects with the reason as a sentence. */
+  cni(request: CniRequest): Promise<string>
   /** A connection that broke or spoke nonsense. */
   onProblem(error: Error): void
 }
@@ -48,12 +57,12 @@ export class ShimServer {
         request = decodeRequest(Buffer.concat(chunks))
       } catch (error) {
         this.#handlers.onProblem(error as Error)
-        socket.end(encodeAnswer((error as Error).message))
+        socket.end(encodeNo((error as Error).message))
         return
       }
       if (!request) return
       socket.setTimeout(0)
-      if (request.verb === 'create') void this.#create(request, socket)
+      if (request.verb !== 'delete') void this.#answer(request, socket)
     })
     socket.on('end', () => socket.end())
     socket.on('close', () => {
@@ -61,11 +70,13 @@ export class ShimServer {
     })
   }
 
-  async #create(request: ShimRequest, socket: Socket): Promise<void> {
-    const refusal = await this.#handlers.create(request).then(
-      () => undefined,
-      (error: Error) => error.message,
+  async #answer(request: ShimRequest, socket: Socket): Promise<void> {
+    const { create, cni } = this.#handlers
+    const result = request.verb === 'cni' ? cni(request) : create(request as ContainerRequest)
+    const answer = await Promise.resolve(result).then(
+      (text) => encodeYes(text ?? ''),
+      (error: Error) => encodeNo(error.message),
     )
-    socket.end(encodeAnswer(refusal))
+    socket.end(answer)
   }
 }

@@ -17,7 +17,7 @@ export interface ContainerdOptions {
   /** Called when the directory is there, and containerd not yet. */
   readonly beforeStart?: (containerd: Containerd) => Promise<void>
   /** CNI plugins of the test's own, paths by name. */
-  readonly cniPlugins?: Readonly<Record<string, string>>
+  readonly cniPlugins?: (containerd: Containerd) => Readonly<Record<string, string>>
   /** Whether NRI is on, as it is by default. */
   readonly nri?: boolean
   readonly progress?: Progress
@@ -100,7 +100,7 @@ export class Containerd {
       name: this.#slot.name,
       subnet: this.#slot.subnet,
       plugins: this.#packages.cniBin,
-      ownPlugins: this.#options.cniPlugins ?? {},
+      ownPlugins: this.#options.cniPlugins?.(this) ?? {},
       chains: cniChains(runtimes),
     })
     const config = containerdConfig({

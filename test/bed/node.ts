@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stringify } from 'yaml'
@@ -18,6 +18,8 @@ export interface NodeOptions {
   readonly config?: Readonly<Record<string, unknown>>
   /** More keys of its section ranges. */
   readonly ranges?: Readonly<Record<string, number>>
+  /** owned: the handler's CNI chain begins with our plugin. */
+  readonly network?: 'owned'
   /** Whether containerd starts the daemon, as a plugin that is in its plugin directory. */
   readonly preinstalled?: boolean
 }
@@ -35,6 +37,9 @@ export interface Node {
   list(): Promise<PodRow[]>
   /** The events that the daemon has logged, oldest first. */
   events(): Promise<LogEvent[]>
+  /** Makes the CNI plugin after ours fail, and mends it. */
+  breakCni(): Promise<void>
+  mendCni(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -45,6 +50,17 @@ export interface LogEvent {
 }
 
 const READY_MS = 20_000
+const CNI_PLUGIN = 'nri-userns-cni'
+/** A CNI plugin that stands after ours and fails while a test wants it to. */
+const SWITCH = 'fails-when-told'
+const SWITCH_SCRIPT = `#!/bin/sh
+if [ -e "$0.broken" ] && [ "$CNI_COMMAND" = ADD ]; then
+  echo '{"cniVersion":"1.0.0","code":100,"msg":"the network is broken"}'
+  exit 1
+fi
+echo '{"cniVersion":"1.0.0"}'
+`
+
 /** Each bed has a span of its own, as the ids of several are used on one machine. */
 const FIRST_ID = 2000224256
 const BLOCKS = 128
@@ -53,7 +69,16 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const containerd = await startContainerd({
     version: options.version,
     ...(options.progress && { progress: options.progress }),
-    runtimes: ({ directory }) => ({ [HANDLER]: { binary: join(directory, 'nri-userns-runtime') } }),
+    runtimes: ({ directory }) => ({
+      [HANDLER]: {
+        binary: join(directory, 'nri-userns-runtime'),
+        ...(options.network && { cniChain: [{ type: CNI_PLUGIN }, { type: SWITCH }] }),
+      },
+    }),
+    cniPlugins: ({ directory }) => ({
+      [CNI_PLUGIN]: join(directory, CNI_PLUGIN),
+      [SWITCH]: join(directory, SWITCH),
+    }),
     beforeStart: (containerd) => install(containerd, options),
   })
   const node = describe(containerd)
@@ -79,11 +104,14 @@ async function install({ directory, number, nriSocket, pluginPath, runc }: Conta
     },
     nri: { socket: nriSocket },
     log: { format: 'json' },
+    ...(options.network && { network: options.network }),
     ...options.config,
   }
   await writeFile(at('config.yaml'), stringify(config))
   await copyFile(join(checkout(), 'hooks/build/nri-userns-runtime'), at('nri-userns-runtime'))
   await writeFile(at('nri-userns-runtime.conf'), `runtime = ${runc}\nsocket = ${at('run/shim.sock')}\n`)
+  await symlink('nri-userns-runtime', at(CNI_PLUGIN))
+  await writeFile(at(SWITCH), SWITCH_SCRIPT, { mode: 0o755 })
   if (!options.preinstalled) return
   // As the runtime gives a plugin neither arguments nor a PATH, an admin's is a script like this one.
   const command = [...daemonCommand(directory), `>>${at('daemon.log')} 2>&1`].join(' ')
@@ -120,6 +148,8 @@ function describe(containerd: Containerd): Node {
       const lines = text.split('\n').filter((line) => line.startsWith('{'))
       return lines.map((line) => JSON.parse(line) as LogEvent)
     },
+    breakCni: () => writeFile(at(`${SWITCH}.broken`), ''),
+    mendCni: () => rm(at(`${SWITCH}.broken`)),
     async stop() {
       await containerd.removePods()
       await daemon.end('SIGTERM')

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { encodeAnswer, type ShimRequest } from '../../src/shim/protocol.js'
+import { type ContainerRequest, encodeYes } from '../../src/shim/protocol.js'
 import { ShimServer } from '../../src/shim/server.js'
 import { ShimProgram } from './program.js'
 
@@ -23,10 +23,11 @@ function program(t: Test): ShimProgram {
 }
 
 /** The daemon's side of the socket, with a decision of the test's. */
-async function daemon(t: Test, shim: ShimProgram, create: (request: ShimRequest) => Promise<void>) {
+async function daemon(t: Test, shim: ShimProgram, create: (request: ContainerRequest) => Promise<void>) {
   const deleted: string[] = []
   const server = new ShimServer(shim.socket, {
     create,
+    cni: async () => '',
     deleted: (id) => deleted.push(id),
     onProblem: (error) => t.fail(error.message),
   })
@@ -81,7 +82,7 @@ t.test('every other command reaches the runtime as it is, whatever the daemon do
 
 t.test('a create that the daemon allows', async (t) => {
   const shim = program(t)
-  const requests: ShimRequest[] = []
+  const requests: ContainerRequest[] = []
   await daemon(t, shim, async (request) => void requests.push(request))
   const forms: string[][] = [
     ['create', '--bundle', shim.directory, 'c1'],
@@ -185,7 +186,7 @@ t.test('an answer in single bytes', async (t) => {
   const shim = program(t)
   await impostor(t, shim, (socket) =>
     socket.once('data', async () => {
-      for (const byte of encodeAnswer(undefined)) {
+      for (const byte of encodeYes()) {
         socket.write(Buffer.from([byte]))
         await new Promise((resolve) => setTimeout(resolve, 5))
       }

@@ -61,7 +61,11 @@ t.test('a sandbox: the work, in its order', async (t) => {
     { kind: 'openBundle', bundle: '/run/b', gid: 131072 },
     { kind: 'mapRootfs', rootfs: '/run/b/rootfs', range },
     { kind: 'probeIdmap', source: '/var/resolv.conf', destination: '/etc/resolv.conf', range },
-    { kind: 'writeSysctls', netns: '/run/netns/n1', sysctls: { 'net.ipv4.ip_unprivileged_port_start': '0' } },
+    {
+      kind: 'writeSysctls',
+      netns: '/run/netns/n1',
+      sysctls: { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': '131072 196607' },
+    },
     { kind: 'mountSysfs', netns: '/run/netns/n1', target: '/run/sysfs/s1' },
     { kind: 'replaceFile', path: '/run/b/config.json' },
   ])
@@ -124,3 +128,50 @@ t.test('facts', async (t) => {
   t.ok(factsOf(native).hasUserNamespace)
   t.same(mappedRanges(native), [range, range])
 })
+
+t.test(
+  'a netns that the pod owns: it joins its owner, mounts its own sysfs and sets its own sysctls',
+  async (t) => {
+    const owned = { ...surroundings, networkOwner: '/run/userns/s1' }
+    const works = planContainer(sandbox, identify(sandbox, 's1'), owned)
+    t.strictSame(
+      works.map(({ kind }) => kind),
+      ['openBundle', 'mapRootfs', 'probeIdmap', 'replaceFile'],
+    )
+    const last = works.at(-1)!
+    const spec: Spec = last.kind === 'replaceFile' ? JSON.parse(last.text) : {}
+    t.match(spec.linux?.namespaces, [{}, {}, {}, { type: 'user', path: '/run/userns/s1' }])
+    t.strictSame(spec.linux?.sysctl, sandbox.linux?.sysctl)
+    t.strictSame(
+      spec.mounts?.filter(({ type }) => type === 'sysfs'),
+      sandbox.mounts?.filter(({ type }) => type === 'sysfs'),
+    )
+  },
+)
+
+const pingGroups: [given: string | undefined, owned: string | undefined, shared: string][] = [
+  [undefined, undefined, '131072 196607'],
+  ['0 2147483647', '0 65535', '131072 196607'],
+  ['0 0', '0 0', '131072 131072'],
+  ['1000\t2000', '1000 2000', '132072 133072'],
+  ['1 0', '1 0', '1 0'],
+  ['rubbish', 'rubbish', '131072 196607'],
+]
+
+for (const [given, owned, shared] of pingGroups)
+  t.test(`ping_group_range ${given}`, async (t) => {
+    const name = 'net.ipv4.ping_group_range'
+    const asked: Spec = {
+      ...sandbox,
+      linux: { ...sandbox.linux, sysctl: given === undefined ? {} : { [name]: given } },
+    }
+    const works = planContainer(asked, identify(asked, 's1'), {
+      ...surroundings,
+      networkOwner: '/run/userns/s1',
+    })
+    const last = works.at(-1)!
+    const spec: Spec = last.kind === 'replaceFile' ? JSON.parse(last.text) : {}
+    t.equal(spec.linux?.sysctl?.[name], owned)
+    const write = plan(asked).find(({ kind }) => kind === 'writeSysctls')
+    t.match(write, { sysctls: { [name]: shared } })
+  })

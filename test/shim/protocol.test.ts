@@ -1,5 +1,5 @@
 import t from 'tap'
-import { decodeRequest, encodeAnswer } from '../../src/shim/protocol.js'
+import { decodeRequest, encodeNo, encodeYes, LIMIT } from '../../src/shim/protocol.js'
 
 const frame = (...fields: string[]) => {
   const body = Buffer.from(fields.map((field) => `${field}\0`).join(''))
@@ -13,6 +13,15 @@ t.test('requests', async (t) => {
   t.same(decodeRequest(frame('1', 'create', 'c1', '/run/b')), create)
   t.same(decodeRequest(frame('1', 'run', 'c1', '/run/b')), create)
   t.same(decodeRequest(frame('1', 'restore', 'c1', '/run/b')), create)
+  t.same(decodeRequest(frame('1', 'cni', 'ADD', 'c1', '/n', 'eth0', 'A=B', '{}')), {
+    verb: 'cni',
+    command: 'ADD',
+    containerID: 'c1',
+    netns: '/n',
+    ifName: 'eth0',
+    args: 'A=B',
+    config: '{}',
+  })
   t.same(decodeRequest(frame('1', 'delete', 'c1', '')), { verb: 'delete', containerID: 'c1', bundle: '' })
 })
 
@@ -23,16 +32,18 @@ t.test('a request is incomplete until its last byte', async (t) => {
 })
 
 const bad: [what: string, bytes: Buffer, reason: RegExp][] = [
-  ['too long', Buffer.from([0, 1, 0, 0]), /65536 bytes is over the limit/],
+  ['too long', Buffer.from([0, 2, 0x80, 1]), /163841 bytes is over the limit/],
   ['more than one', Buffer.concat([frame('1', 'delete', 'c', ''), Buffer.from('x')]), /bytes follow/],
   ['another version', frame('2', 'create', 'c1', '/b'), /version "2".*install both anew/],
   ['an unknown verb', frame('1', 'destroy', 'c1', '/b'), /"destroy"/],
   ["a verb of Object's", frame('1', 'toString', 'c1', '/b'), /"toString"/],
-  ['too few fields', frame('1', 'create', 'c1'), /3 fields/],
-  ['too many fields', frame('1', 'create', 'c1', '/b', 'x'), /5 fields/],
+  ['too few fields', frame('1', 'create', 'c1'), /1 fields in place of 2/],
+  ['too many fields', frame('1', 'create', 'c1', '/b', 'x'), /3 fields in place of 2/],
   ['no container', frame('1', 'create', '', '/b'), /names no container/],
   ['a relative bundle', frame('1', 'create', 'c1', 'b'), /no absolute path/],
   ['nothing', frame(), /version ""/],
+  ['no end', Buffer.from('\0\0\0\x0b1\0create\0c1'), /last field/],
+  ['too few fields of cni', frame('1', 'cni', 'ADD', 'c1'), /2 fields in place of 6/],
 ]
 
 for (const [what, bytes, reason] of bad) {
@@ -42,8 +53,9 @@ for (const [what, bytes, reason] of bad) {
 }
 
 t.test('answers', async (t) => {
-  t.same(encodeAnswer(undefined), Buffer.from('\0\0\0\x01y'))
-  t.same(encodeAnswer('no'), Buffer.from('\0\0\0\x03nno'))
-  t.same(encodeAnswer('').subarray(4).toString(), 'nthe daemon gave no reason')
-  t.equal(encodeAnswer('x'.repeat(100_000)).length, 4 + 16384)
+  t.same(encodeYes(), Buffer.from('\0\0\0\x01y'))
+  t.same(encodeYes('{}'), Buffer.from('\0\0\0\x03y{}'))
+  t.same(encodeNo('no'), Buffer.from('\0\0\0\x03nno'))
+  t.same(encodeNo('').subarray(4).toString(), 'nthe daemon gave no reason')
+  t.equal(encodeNo('x'.repeat(LIMIT)).length, 4 + LIMIT)
 })

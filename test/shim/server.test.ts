@@ -15,6 +15,7 @@ async function serve(t: Test, path: string) {
   const problems: string[] = []
   const server = new ShimServer(path, {
     create: async () => {},
+    cni: async ({ command }) => `{"of":"${command}"}`,
     deleted: () => {},
     onProblem: (error) => problems.push(error.message),
   })
@@ -50,7 +51,12 @@ t.test('a daemon that lives is not pushed aside', async (t) => {
   const path = socketIn(t)
   const other = createServer().listen(path)
   t.teardown(() => other.close())
-  const server = new ShimServer(path, { create: async () => {}, deleted: () => {}, onProblem: () => {} })
+  const server = new ShimServer(path, {
+    create: async () => {},
+    cni: async () => '',
+    deleted: () => {},
+    onProblem: () => {},
+  })
   await t.rejects(server.start(), { message: /another daemon listens on/ })
 })
 
@@ -59,4 +65,12 @@ t.test('nonsense is answered in words, and told', async (t) => {
   const problems = await serve(t, path)
   t.match(await exchange(path, 'GET / HTTP/1.1\r\n\r\n'), /over the limit/)
   t.match(problems, [/over the limit/])
+})
+
+t.test('a CNI call is answered with its result', async (t) => {
+  const path = socketIn(t)
+  await serve(t, path)
+  const body = '1\0cni\0ADD\0c1\0/n\0eth0\0\0{}\0'
+  const header = String.fromCharCode(0, 0, 0, body.length)
+  t.equal((await exchange(path, header + body)).slice(4), 'y{"of":"ADD"}')
 })

@@ -1,0 +1,185 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { HANDLER, mountsBelow, type Node } from '../bed/index.js'
+import {
+  firstIDOf,
+  hostIDs,
+  idMap,
+  mountPoints,
+  onContainerd,
+  runPod,
+  SLEEP,
+  until,
+} from './on-containerd.js'
+
+const OWNED = { network: 'owned' } as const
+
+onContainerd(
+  'a network of its own',
+  async (t, node) => {
+    const { cri } = node.containerd
+    const mountsBefore = await mountPoints(node)
+    const pod = await cri.runPod({
+      name: 'owner',
+      handler: HANDLER,
+      sysctls: { 'net.core.somaxconn': '77', 'net.ipv4.ping_group_range': '0 2147483647' },
+    })
+    const id = await cri.runContainer(pod, {
+      name: 'main',
+      command: SLEEP,
+      addCapabilities: ['NET_ADMIN', 'NET_RAW', 'SYS_ADMIN'],
+    })
+    const sh = async (line: string) => {
+      const { stdout, stderr, exitCode } = await cri.exec(id, line)
+      return `${stdout}${stderr}${exitCode ? `exit ${exitCode}` : ''}`.trim()
+    }
+
+    await t.test('is its range, as ever', async (t) => {
+      const firstID = (await firstIDOf(node, pod))!
+      t.strictSame(await idMap(await cri.podPid(pod.id)), [[0, firstID, 65536]])
+      t.strictSame(await idMap(await cri.containerPid(id)), [[0, firstID, 65536]])
+      t.equal((await hostIDs(await cri.containerPid(id)))[0], firstID)
+    })
+
+    await t.test('CNI has set up its interface', async (t) => {
+      t.match(await sh('ip -o -4 addr show dev eth0'), /inet 10\.244\./)
+      t.match(await sh('ip -o link show dev lo'), /UP/)
+      t.match(await sh('ip route'), /default via/)
+    })
+
+    await t.test('changes it: addresses, links, routes', async (t) => {
+      t.equal(await sh('ip addr add 192.0.2.7/32 dev lo && ip -o addr show dev lo | grep -c 192.0.2.7'), '1')
+      t.equal(await sh('ip link set dev eth0 mtu 1400 && cat /sys/class/net/eth0/mtu'), '1400')
+    })
+
+    await t.test('pings raw, and listens on port 80', async (t) => {
+      t.match(await sh('ping -c 1 -W 2 127.0.0.1'), / 0% packet loss/)
+      t.match(
+        await sh('(echo hello | nc -l -p 80 >/dev/null &) ; sleep 0.2; echo | nc -w 2 127.0.0.1 80'),
+        /hello/,
+      )
+    })
+
+    await t.test('has a sysfs of it that it mounts itself, and its sysctls', async (t) => {
+      t.strictSame((await sh('ls /sys/class/net')).split('\n'), ['eth0', 'lo'])
+      t.match(await sh('mkdir /tmp/s && mount -t sysfs sysfs /tmp/s && ls /tmp/s/class/net'), /eth0\s+lo/)
+      t.equal(await sh('cat /proc/sys/net/core/somaxconn'), '77')
+      t.match(await sh('cat /proc/sys/net/ipv4/ping_group_range'), /^0\s+65535$/)
+    })
+
+    await t.test('nothing of it stays', async (t) => {
+      await cri.removePod(pod.id)
+      t.strictSame(await node.list(), [])
+      t.strictSame(await readdir(join(node.runDirectory, 'userns')), [])
+      t.strictSame(await mountsBelow(node.runDirectory), [])
+      t.strictSame(await mountPoints(node), mountsBefore)
+    })
+
+    await t.test('natively mapped pods and plain ones are not touched', async (t) => {
+      const { firstID, count } = (await node.status()).ranges
+      const hostID = firstID + count - 65536
+      const native = await cri.runPod({ name: 'native', handler: HANDLER, userns: { hostID, length: 65536 } })
+      t.strictSame(await idMap(await cri.podPid(native.id)), [[0, hostID, 65536]])
+      const plain = await cri.runPod({ name: 'plain' })
+      t.strictSame(await idMap(await cri.podPid(plain.id)), [[0, 0, 4294967295]])
+      t.strictSame(await node.list(), [])
+      for (const { id } of [native, plain]) await cri.removePod(id)
+    })
+
+    await t.test('a daemon that comes back knows whose network it is', async (t) => {
+      const pod = await runPod(node, 'survivor')
+      await node.daemon.end('SIGKILL')
+      await node.startDaemon()
+      const late = await cri.runContainer(pod, {
+        name: 'late',
+        command: SLEEP,
+        addCapabilities: ['NET_ADMIN'],
+      })
+      t.equal((await cri.exec(late, 'ip addr add 192.0.2.8/32 dev lo')).exitCode, 0)
+      await cri.removePod(pod.id)
+      t.strictSame(await readdir(join(node.runDirectory, 'userns')), [])
+    })
+  },
+  OWNED,
+)
+
+onContainerd(
+  'a network that could not be set up',
+  async (t, node) => {
+    const { cri } = node.containerd
+    const mountsBefore = await mountPoints(node)
+    await node.breakCni()
+    await t.rejects(cri.runPod({ name: 'broken', handler: HANDLER }), { message: /network/ })
+    await until(async () => (await node.list()).length === 0)
+    t.strictSame(await readdir(join(node.runDirectory, 'userns')), [])
+    await node.mendCni()
+
+    await node.daemon.end('SIGKILL')
+    await t.rejects(cri.runPod({ name: 'orphan', handler: HANDLER }), {
+      message: /nri-userns: the daemon does not answer .* so the pod's network was not made/,
+    })
+    await node.startDaemon()
+    const pod = await runPod(node, 'well')
+    await cri.removePod(pod.id)
+    t.strictSame(await node.list(), [])
+    t.strictSame(await mountPoints(node), mountsBefore)
+  },
+  OWNED,
+)
+
+onContainerd(
+  'owned networks without the plugin in the chain',
+  async (t, node) => {
+    await t.rejects(node.containerd.cri.runPod({ name: 'unowned', handler: HANDLER }), {
+      message:
+        /pod default\/unowned can't be made: its network namespace is the host's.*nri-userns-cni first/,
+    })
+    t.strictSame(await node.list(), [])
+  },
+  { config: { network: 'owned' } },
+)
+
+onContainerd('a network of the host', async (t, node) => {
+  const { cri } = node.containerd
+  const pod = await cri.runPod({ name: 'shared', handler: HANDLER })
+  const id = await cri.runContainer(pod, { name: 'main', command: SLEEP, addCapabilities: ['NET_ADMIN'] })
+  const sh = async (line: string) => (await cri.exec(id, `${line} 2>&1`)).stdout
+  t.match(
+    await sh('(echo hello | nc -l -p 80 >/dev/null &) ; sleep 0.2; echo | nc -w 2 127.0.0.1 80'),
+    /hello/,
+  )
+  const firstID = (await firstIDOf(node, pod))!
+  const groups = await readFile(
+    `/proc/${await cri.containerPid(id)}/net/../root/proc/sys/net/ipv4/ping_group_range`,
+    'utf8',
+  )
+  t.match(groups, new RegExp(`^${firstID}\\s+${firstID + 65535}`))
+  t.match(await sh('ip addr add 192.0.2.7/32 dev lo'), /not permitted/)
+  t.match(
+    (await node.events()).find(({ msg }) => msg === 'capabilities in vain'),
+    { level: 'warn', pod: 'shared', container: 'main', reason: /CAP_NET_ADMIN.*network: owned/ },
+  )
+  await cri.removePod(pod.id)
+})
+
+onContainerd(
+  'many networks, eight at a time',
+  async (t, node: Node) => {
+    const { cri } = node.containerd
+    const mountsBefore = await mountPoints(node)
+    const numbers = Array.from({ length: 24 }, (_, number) => number).values()
+    await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        for (const number of numbers) {
+          const pod = await runPod(node, `pod-${number}`)
+          t.match((await cri.exec(pod.containers.main!, 'ip -o link')).stdout, /lo.*UP[\s\S]*eth0/)
+          await cri.removePod(pod.id)
+        }
+      }),
+    )
+    t.strictSame(await node.list(), [])
+    t.strictSame(await mountPoints(node), mountsBefore)
+    t.strictSame(await readdir(join(node.runDirectory, 'userns')), [])
+  },
+  OWNED,
+)
