@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { TRY_AGAIN_LATER = 11, NOT_AVAILABLE = 50 };
@@ -47,6 +48,16 @@ static void read_configuration(char *text, size_t room)
         fail("the configuration on stdin is not JSON: it holds a zero byte");
 }
 
+/* Pods can be removed while the daemon is away: it frees what they had when it comes back. */
+static bool is_daemon_away(const char *path)
+{
+    int fd = connect_daemon(path, SOCK_CLOEXEC);
+    if (fd < 0)
+        return errno != EAGAIN;
+    close(fd);
+    return false;
+}
+
 int run_cni(const struct settings *settings, const char *conf)
 {
     static char configuration[MESSAGE_LIMIT - 8192];
@@ -61,6 +72,8 @@ int run_cni(const struct settings *settings, const char *conf)
     if (settings->problem[0])
         fail("the settings in %s can't be used: %s", conf, settings->problem);
     read_configuration(configuration, sizeof(configuration));
+    if (!strcmp(command, "DEL") && is_daemon_away(settings->socket))
+        return 0;
     const char *fields[] = {"cni", command, variable("CNI_CONTAINERID"), variable("CNI_NETNS"), variable("CNI_IFNAME"),
                             variable("CNI_ARGS"), configuration, NULL};
     const char *result = ask_daemon(settings, fields);

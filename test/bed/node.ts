@@ -53,8 +53,8 @@ const READY_MS = 20_000
 const CNI_PLUGIN = 'nri-userns-cni'
 /** A CNI plugin that stands after ours and fails while a test wants it to. */
 const SWITCH = 'fails-when-told'
-const SWITCH_SCRIPT = `#!/bin/sh
-if [ -e "$0.broken" ] && [ "$CNI_COMMAND" = ADD ]; then
+const switchScript = (broken: string) => `#!/bin/sh
+if [ -e ${broken} ] && [ "$CNI_COMMAND" = ADD ]; then
   echo '{"cniVersion":"1.0.0","code":100,"msg":"the network is broken"}'
   exit 1
 fi
@@ -111,7 +111,7 @@ async function install({ directory, number, nriSocket, pluginPath, runc }: Conta
   await copyFile(join(checkout(), 'hooks/build/nri-userns-runtime'), at('nri-userns-runtime'))
   await writeFile(at('nri-userns-runtime.conf'), `runtime = ${runc}\nsocket = ${at('run/shim.sock')}\n`)
   await symlink('nri-userns-runtime', at(CNI_PLUGIN))
-  await writeFile(at(SWITCH), SWITCH_SCRIPT, { mode: 0o755 })
+  await writeFile(at(SWITCH), switchScript(at(`${SWITCH}.broken`)), { mode: 0o755 })
   if (!options.preinstalled) return
   // As the runtime gives a plugin neither arguments nor a PATH, an admin's is a script like this one.
   const command = [...daemonCommand(directory), `>>${at('daemon.log')} 2>&1`].join(' ')

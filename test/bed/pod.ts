@@ -46,6 +46,8 @@ export interface ContainerOptions {
   readonly readonlyRootfs?: boolean
   readonly privileged?: boolean
   readonly noNewPrivileges?: boolean
+  /** Unmasked: no path of /proc and /sys is hidden or read-only. */
+  readonly procMount?: 'Unmasked'
   readonly tty?: boolean
   readonly addCapabilities?: readonly string[]
   readonly dropCapabilities?: readonly string[]
@@ -82,6 +84,7 @@ export function podConfig(pod: PodOptions, logs: string, cgroup: string): PodCon
 /** A container's configuration, with the resources, masked and read-only paths that the kubelet gives by default. */
 export function containerConfig(pod: PodOptions, container: ContainerOptions): ContainerConfig {
   const { name, command, image = BUSYBOX, privileged = false } = container
+  const isUnmasked = privileged || container.procMount === 'Unmasked'
   const userns = namespaceOptions(pod).usernsOptions
   return {
     metadata: { name, attempt: container.attempt ?? 0 },
@@ -111,8 +114,8 @@ export function containerConfig(pod: PodOptions, container: ContainerOptions): C
           addCapabilities: [...(container.addCapabilities ?? [])],
           dropCapabilities: [...(container.dropCapabilities ?? [])],
         },
-        maskedPaths: privileged ? [] : MASKED_PATHS,
-        readonlyPaths: privileged ? [] : READONLY_PATHS,
+        maskedPaths: isUnmasked ? [] : MASKED_PATHS,
+        readonlyPaths: isUnmasked ? [] : READONLY_PATHS,
       },
     },
   }

@@ -9,6 +9,8 @@ const repository = new URL('../..', import.meta.url).pathname
 export class ShimProgram {
   readonly directory = mkdtempSync(join(tmpdir(), 'nri-userns-hook-'))
   readonly path = join(this.directory, 'nri-userns-runtime')
+  /** What run() calls. */
+  call = this.path
   readonly socket = join(this.directory, 'shim.sock')
 
   constructor(t: { teardown(action: () => void): void }, runtime: string) {
@@ -24,7 +26,7 @@ export class ShimProgram {
   }
 
   run(args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; input?: string } = {}) {
-    const child = spawn(this.path, args, { ...options, stdio: 'pipe' })
+    const child = spawn(this.call, args, { ...options, stdio: 'pipe' })
     const out = { code: null as number | null, stdout: '', stderr: '', ms: 0 }
     const start = performance.now()
     child.stdout.on('data', (chunk) => {
