@@ -6,8 +6,8 @@ import type { Mount } from './mountinfo.js'
 export interface Overlay {
   /** Topmost first. */
   readonly lower: readonly string[]
-  readonly upper: string
-  readonly work: string
+  /** Undefined for a read-only view. */
+  readonly writable: { readonly upper: string; readonly work: string } | undefined
   /** index, metacopy, userxattr, ...: kept as they were. */
   readonly otherOptions: readonly string[]
   /** MS_* */
@@ -29,12 +29,8 @@ const splitLayers = (text: string) => text.split(/(?<!\\):/).map((layer) => laye
 
 const escapeOption = (text: string) => text.replace(/[\\,:]/g, '\\$&')
 
-/** @throws Error with a sentence when the mount is no overlay with an upper layer of the form that snapshotters make */
-export function readOverlay(mount: Mount | undefined, rootfs: string): Overlay {
-  if (mount?.type !== 'overlay')
-    throw new Error(
-      `its root file system at ${rootfs} is ${mount ? `of type ${mount.type}` : 'not a mount'}: only the overlayfs snapshotter is supported`,
-    )
+/** @throws Error with a sentence when the overlay is not of the form that snapshotters make */
+export function readOverlay(mount: Mount, rootfs: string): Overlay {
   const lower: string[] = []
   const other: string[] = []
   let upper: string | undefined
@@ -46,29 +42,37 @@ export function readOverlay(mount: Mount | undefined, rootfs: string): Overlay {
     else if (key === 'workdir') work = value?.replaceAll('\\:', ':')
     else if (key !== 'rw' && key !== 'ro') other.push(value === undefined ? key : `${key}=${value}`)
   }
-  if (!upper || !work || lower.length === 0)
-    throw new Error(`the overlay at ${rootfs} has no upper layer (a read-only view): it can't be mapped yet`)
-  if (dirname(upper) !== dirname(work))
+  if (lower.length === 0 || !upper !== !work)
+    throw new Error(`the overlay at ${rootfs} has no lower layer, or only one of upper layer and workdir`)
+  const writable = upper && work ? { upper, work } : undefined
+  if (writable && dirname(writable.upper) !== dirname(writable.work))
     throw new Error(
       `the overlay at ${rootfs} has its upper layer ${upper} and its workdir ${work} in different directories`,
     )
-  // containerd shortens a long list of layers to paths relative to the snapshots' directory: upper is <snapshots>/<n>/fs.
-  const snapshots = dirname(dirname(upper))
   return {
-    lower: lower.map((layer) => (isAbsolute(layer) ? layer : join(snapshots, layer))),
-    upper,
-    work,
+    lower: lower.map((layer) => absolute(layer, writable?.upper, rootfs)),
+    writable,
     otherOptions: other,
     flags: mount.options.reduce((bits, option) => bits | (FLAGS[option] ?? 0), 0),
   }
+}
+
+/** containerd shortens a long list of layers to paths relative to the snapshots' directory: upper is <snapshots>/<n>/fs. */
+function absolute(layer: string, upper: string | undefined, rootfs: string): string {
+  if (isAbsolute(layer)) return layer
+  if (upper) return join(dirname(dirname(upper)), layer)
+  throw new Error(
+    `the overlay at ${rootfs} is a view with the relative layer ${layer}, whose directory is not known`,
+  )
 }
 
 /** The option string of mount(2), which must stay below a page of 4 KiB. */
 export function overlayOptions(overlay: Overlay): string {
   return [
     `lowerdir=${overlay.lower.map(escapeOption).join(':')}`,
-    `upperdir=${escapeOption(overlay.upper)}`,
-    `workdir=${escapeOption(overlay.work)}`,
+    ...(overlay.writable
+      ? [`upperdir=${escapeOption(overlay.writable.upper)}`, `workdir=${escapeOption(overlay.writable.work)}`]
+      : []),
     ...overlay.otherOptions,
   ].join(',')
 }

@@ -14,10 +14,9 @@ import { Namespaces } from './namespaces.js'
 import { ownNetns, unpin } from './netns.js'
 import { mapRootfs } from './rootfs.js'
 import { mountSysfs, unmountSysfs } from './sysfs.js'
+import type { Undo } from './undo.js'
 import { LayerMappings } from './userns.js'
 import type { Work } from './work.js'
-
-type Undo = () => void
 
 /** Does work on the thread that it is called on, which must not be the daemon's main one: it changes namespaces. */
 export class Performer {
@@ -34,6 +33,8 @@ export class Performer {
       }
     } catch (error) {
       throw undoAll(undos, error as Error)
+    } finally {
+      for (const { settle } of undos) settle?.()
     }
   }
 

@@ -3,6 +3,7 @@ import { chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { join } from 'node:path'
 import t from 'tap'
 import { KernelThread } from '../../src/kernel/thread.js'
+import type { Work } from '../../src/kernel/work.js'
 import { mountOverlay, mountPointsBelow, newNetns, scratchDirectory } from './scratch.js'
 
 const range = { hostID: 131072, length: 65536 }
@@ -64,14 +65,90 @@ t.test('a hundred layers', async (t) => {
   for (const name of ['layer0', 'layer50', 'layer99']) t.equal(statSync(join(rootfs, name)).uid, range.hostID)
 })
 
-t.test('a root file system that is no overlay is refused and left as it is', async (t) => {
+t.test('a hundred layers, undone', async (t) => {
+  const directory = scratchDirectory(t)
+  const names = Array.from({ length: 100 }, (_, index) => `layer-with-a-long-name-${index}`)
+  for (const name of names) {
+    mkdirSync(join(directory, name))
+    writeFileSync(join(directory, name, name), name)
+  }
+  for (const path of ['rootfs', 'upper/fs', 'upper/work'])
+    mkdirSync(join(directory, path), { recursive: true })
+  const rootfs = join(directory, 'rootfs')
+  const options = `lowerdir=${names.join(':')},upperdir=${directory}/upper/fs,workdir=${directory}/upper/work`
+  execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', options, rootfs], { cwd: directory })
+  const work: Work[] = [
+    { kind: 'mapRootfs', rootfs, range },
+    { kind: 'replaceFile', path: join(directory, 'missing.json'), text: '{}' },
+  ]
+  await t.rejects(kernel.perform(work), { message: /missing\.json[^;]*$/ })
+  t.same(mountPointsBelow(directory), [rootfs])
+  for (const name of [names[0]!, names[99]!]) t.equal(statSync(join(rootfs, name)).uid, 0)
+})
+
+t.test('a view without an upper layer', async (t) => {
+  const directory = scratchDirectory(t)
+  const rootfs = join(directory, 'rootfs')
+  mkdirSync(rootfs)
+  const options = `lowerdir=${layersIn(directory).join(':')}`
+  execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', options, rootfs])
+  await kernel.perform([{ kind: 'mapRootfs', rootfs, range }])
+  t.equal(statSync(join(rootfs, 'root-1')).uid, range.hostID)
+  t.equal(statSync(join(rootfs, 'user-2')).uid, range.hostID + 1000)
+  t.throws(() => writeFileSync(join(rootfs, 'new'), ''), { code: 'EROFS' })
+  t.same(mountPointsBelow(directory), [rootfs])
+})
+
+t.test('a snapshot that is a directory, or another file system', async (t) => {
+  const directory = scratchDirectory(t)
+  const [layer] = layersIn(directory)
+  const rootfs = join(directory, 'rootfs')
+  mkdirSync(rootfs)
+  execFileSync('mount', ['--bind', layer!, rootfs])
+  await kernel.perform([{ kind: 'mapRootfs', rootfs, range }])
+  t.equal(statSync(join(rootfs, 'root-2')).uid, range.hostID)
+  asPodRoot(`echo new > ${rootfs}/made`)
+  t.equal(statSync(join(layer!, 'made')).uid, 0)
+  t.same(mountPointsBelow(directory), [rootfs])
+})
+
+t.test('a snapshot that is a directory, undone', async (t) => {
+  const directory = scratchDirectory(t)
+  const [layer] = layersIn(directory)
+  const rootfs = join(directory, 'rootfs')
+  mkdirSync(rootfs)
+  execFileSync('mount', ['--bind', '-o', 'nosuid', layer!, rootfs])
+  const before = readFileSync('/proc/self/mounts', 'utf8')
+  const work: Work[] = [
+    { kind: 'mapRootfs', rootfs, range },
+    { kind: 'replaceFile', path: join(directory, 'missing.json'), text: '{}' },
+  ]
+  await t.rejects(kernel.perform(work), { message: /missing\.json[^;]*$/ })
+  t.equal(readFileSync('/proc/self/mounts', 'utf8'), before)
+  t.equal(statSync(join(rootfs, 'root-2')).uid, 0)
+})
+
+t.test('a root file system that can not be mapped is refused and left as it is', async (t) => {
   const directory = scratchDirectory(t)
   const rootfs = join(directory, 'rootfs')
   mkdirSync(rootfs)
   await t.rejects(kernel.perform([{ kind: 'mapRootfs', rootfs, range }]), { message: /not a mount/ })
-  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', rootfs])
-  await t.rejects(kernel.perform([{ kind: 'mapRootfs', rootfs, range }]), { message: /of type tmpfs/ })
+  execFileSync('mount', ['-t', 'proc', 'proc', rootfs])
+  await t.rejects(kernel.perform([{ kind: 'mapRootfs', rootfs, range }]), {
+    message: /on a file system \(proc\) that the kernel can't map ids on/,
+  })
   t.same(mountPointsBelow(directory), [rootfs])
+})
+
+t.test('a layer that can not be mapped is refused, and the overlay left as it is', async (t) => {
+  const directory = scratchDirectory(t)
+  const inner = mountOverlay(join(directory, 'inner'), layersIn(directory))
+  const { rootfs } = mountOverlay(directory, [inner.rootfs])
+  const before = readFileSync('/proc/self/mounts', 'utf8')
+  await t.rejects(kernel.perform([{ kind: 'mapRootfs', rootfs, range }]), {
+    message: /that the kernel can't map ids on/,
+  })
+  t.equal(readFileSync('/proc/self/mounts', 'utf8'), before)
 })
 
 t.test('what was done is undone in reverse when a later work fails', async (t) => {
