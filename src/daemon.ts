@@ -81,6 +81,8 @@ async function openNode(config: Config, log: Logger, onProblem: (error: Error) =
     idsPerPod,
     announced: new Set(),
     perform: (works) => kernel.perform(works),
+    probe: (volumes, range) => kernel.probe(volumes, range),
+    unsupportedVolumes: config.volumes.unsupported,
   }
 }
 

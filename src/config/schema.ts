@@ -54,6 +54,7 @@ export const configSchema = section({
   enabled: z.boolean('true or false').default(true),
   ranges: ranges.prefault({}),
   network: oneOf('shared', 'owned').default('shared'),
+  volumes: section({ unsupported: oneOf('refuse', 'plain').default('refuse') }).prefault({}),
   stateDirectory: absolutePath(3000).default('/var/lib/nri-userns'),
   // Leaves room for the names of the sockets in it.
   runDirectory: absolutePath(SOCKET_PATH_BYTES - '/admin.sock'.length).default('/run/nri-userns'),

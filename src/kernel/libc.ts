@@ -29,6 +29,7 @@ const MOVE_MOUNT_F_EMPTY_PATH = 4
 const MOVE_MOUNT_BENEATH = 0x200
 const AT_FDCWD = -100
 const AT_EMPTY_PATH = 0x1000
+const AT_RECURSIVE = 0x8000
 const FSCONFIG_CMD_CREATE = 6
 const FSMOUNT_CLOEXEC = 1
 const MOUNT_ATTR_IDMAP = 0x100000
@@ -84,21 +85,28 @@ export function unshare(flags: number): void {
   checked(calls.unshare(flags), () => `namespaces (0x${flags.toString(16)}) can't be left`)
 }
 
-/** A detached copy of the mount at `path`, this mount alone; it is gone when the descriptor is closed. */
-export function cloneMount(path: string): number {
-  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
+/**
+ * A detached copy of the mount at `path`; it is gone when the descriptor is closed.
+ * @param tree with the mounts below it, or this mount alone
+ */
+export function cloneMount(path: string, tree = false): number {
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (tree ? AT_RECURSIVE : 0)
   return checked(
     calls.openTree(SYS.open_tree, AT_FDCWD, path, flags),
     () => `${path} can't be cloned as a mount`,
   )
 }
 
-/** Maps a detached mount's ids by those of a user namespace: mount_setattr(2), MOUNT_ATTR_IDMAP. */
-export function idmapMount(mount: number, userns: number, path: string): void {
+/**
+ * Maps a detached mount's ids by those of a user namespace: mount_setattr(2), MOUNT_ATTR_IDMAP.
+ * @param tree with the mounts below it: all, or none when one can't be mapped
+ */
+export function idmapMount(mount: number, userns: number, path: string, tree = false): void {
+  const flags = AT_EMPTY_PATH | (tree ? AT_RECURSIVE : 0)
   const attributes = new BigUint64Array([BigInt(MOUNT_ATTR_IDMAP), 0n, 0n, BigInt(userns)])
   const bytes = attributes.byteLength
   checked(
-    calls.mountSetattr(SYS.mount_setattr, mount, '', AT_EMPTY_PATH, attributes, bytes),
+    calls.mountSetattr(SYS.mount_setattr, mount, '', flags, attributes, bytes),
     () => `the ids of ${path} can't be mapped (idmapped mount)`,
   )
 }

@@ -40,3 +40,18 @@ export function mountAt(mountinfo: string, path: string): Mount | undefined {
     .map(parseLine)
     .findLast((mount) => mount?.mountPoint === path)
 }
+
+/** The mount on which a path lies that is free of links, or undefined when none is found. */
+export function mountOf(mountinfo: string, path: string): Mount | undefined {
+  const isAbove = ({ mountPoint }: Mount) =>
+    mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`)
+  const above = mountinfo
+    .split('\n')
+    .flatMap((line) => parseLine(line) ?? [])
+    .filter(isAbove)
+  // Of mounts at one place the last covers the others.
+  return above.reduce<Mount | undefined>(
+    (best, mount) => (best && best.mountPoint.length > mount.mountPoint.length ? best : mount),
+    undefined,
+  )
+}

@@ -1,22 +1,13 @@
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, chownSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import type { IdRange } from '../ranges/range.js'
-import { cloneMount, idmapMount, KernelError } from './libc.js'
 import { Namespaces } from './namespaces.js'
 import { ownNetns, unpin } from './netns.js'
 import { mapRootfs } from './rootfs.js'
 import { mountSysfs, unmountSysfs } from './sysfs.js'
 import type { Undo } from './undo.js'
 import { LayerMappings } from './userns.js'
-import type { Work } from './work.js'
+import { probeVolume } from './volume.js'
+import type { IdmapSupport, Volume, Work } from './work.js'
 
 /** Does work on the thread that it is called on, which must not be the daemon's main one: it changes namespaces. */
 export class Performer {
@@ -38,14 +29,18 @@ export class Performer {
     }
   }
 
+  /** @throws Error when there is no such source */
+  probe(volumes: readonly Volume[], range: IdRange): IdmapSupport[] {
+    const { lower } = this.#mappingsOf(range)
+    return volumes.map((volume) => probeVolume(volume, lower))
+  }
+
   #do(work: Work): Undo | undefined {
     switch (work.kind) {
       case 'openBundle':
         return openBundle(work.bundle, work.gid)
       case 'mapRootfs':
         return mapRootfs(work.rootfs, this.#mappingsOf(work.range), this.#namespaces)
-      case 'probeIdmap':
-        return probeIdmap(work.source, work.destination, this.#mappingsOf(work.range).lower)
       case 'mountSysfs':
         return mountSysfs(work.netns, work.target, this.#namespaces)
       case 'writeSysctls':
@@ -104,21 +99,6 @@ function openBundle(bundle: string, gid: number): Undo {
     throw error
   }
   return undo
-}
-
-function probeIdmap(source: string, destination: string, userns: number): undefined {
-  const clone = cloneMount(source)
-  try {
-    idmapMount(clone, userns, source)
-  } catch (error) {
-    if (!(error instanceof KernelError)) throw error
-    throw new Error(
-      `the volume ${source} (mounted at ${destination}) lies on a file system that the kernel can't map ids on ` +
-        `(${error.code}): use a volume on ext4, xfs, btrfs or tmpfs`,
-    )
-  } finally {
-    closeSync(clone)
-  }
 }
 
 /** In the netns whose sysctls are meant: /proc/sys/net shows that of the thread that opens it. */

@@ -1,19 +1,25 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import type { Work } from './work.js'
+import type { IdRange } from '../ranges/range.js'
+import type { IdmapSupport, Volume, Work } from './work.js'
+
+export type Question =
+  | { readonly works: readonly Work[] }
+  | { readonly volumes: readonly Volume[]; readonly range: IdRange }
 
 export interface Request {
   readonly id: number
-  readonly works: readonly Work[]
+  readonly question: Question
 }
 
 export interface Reply {
   readonly id: number
   readonly error?: string
+  readonly support?: IdmapSupport[]
 }
 
 interface Waiting {
-  resolve(): void
+  resolve(reply: Reply): void
   reject(error: Error): void
 }
 
@@ -47,22 +53,31 @@ export class KernelThread {
   }
 
   /** Does all of it in order, or none. @throws Error with the reason as a sentence */
-  perform(works: readonly Work[]): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const id = ++this.#lastID
-      this.#waiting.set(id, { resolve, reject })
-      this.#worker.postMessage({ id, works } satisfies Request)
-    })
+  async perform(works: readonly Work[]): Promise<void> {
+    await this.#ask({ works })
+  }
+
+  /** What of each volume can be mapped. @throws Error with the reason as a sentence when there is no such source */
+  async probe(volumes: readonly Volume[], range: IdRange): Promise<IdmapSupport[]> {
+    return (await this.#ask({ volumes, range })).support ?? []
   }
 
   async stop(): Promise<void> {
     await this.#worker.terminate()
   }
 
-  #settle({ id, error }: Reply): void {
-    const waiting = this.#waiting.get(id)
-    this.#waiting.delete(id)
-    if (error === undefined) waiting?.resolve()
-    else waiting?.reject(new Error(error))
+  #ask(question: Question): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const id = ++this.#lastID
+      this.#waiting.set(id, { resolve, reject })
+      this.#worker.postMessage({ id, question } satisfies Request)
+    })
+  }
+
+  #settle(reply: Reply): void {
+    const waiting = this.#waiting.get(reply.id)
+    this.#waiting.delete(reply.id)
+    if (reply.error === undefined) waiting?.resolve(reply)
+    else waiting?.reject(new Error(reply.error))
   }
 }

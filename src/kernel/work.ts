@@ -9,13 +9,6 @@ export type Work =
   | { readonly kind: 'openBundle'; readonly bundle: string; readonly gid: number }
   /** The overlay at `rootfs` is mounted anew over layers whose ids are mapped into the range. */
   | { readonly kind: 'mapRootfs'; readonly rootfs: string; readonly range: IdRange }
-  /** Refuses early, in words, what the runtime could not map. */
-  | {
-      readonly kind: 'probeIdmap'
-      readonly source: string
-      readonly destination: string
-      readonly range: IdRange
-    }
   /** A sysfs of the pod's netns at `target`, read-only. There already: nothing. */
   | { readonly kind: 'mountSysfs'; readonly netns: string; readonly target: string }
   /** net.* sysctls, which the pod's root may not write in a netns that the host's user namespace owns. */
@@ -37,3 +30,13 @@ export type Work =
   | { readonly kind: 'unmountSysfs'; readonly target: string }
   /** The range has no owner any more: its user namespaces are let go. */
   | { readonly kind: 'forgetRange'; readonly range: IdRange }
+
+/** A directory or file of the host's that a container gets by a bind mount. */
+export interface Volume {
+  readonly source: string
+  /** With the mounts below it. */
+  readonly recursive: boolean
+}
+
+/** How much of a volume the kernel can map: with all mounts below it, itself alone, nothing. */
+export type IdmapSupport = 'tree' | 'mount' | 'none'

@@ -7,9 +7,10 @@ if (!port) throw new Error('this is the kernel thread, to be started by src/kern
 
 const performer = new Performer()
 
-function reply({ id, works }: Request): Reply {
+function reply({ id, question }: Request): Reply {
   try {
-    performer.perform(works)
+    if ('volumes' in question) return { id, support: performer.probe(question.volumes, question.range) }
+    performer.perform(question.works)
     return { id }
   } catch (error) {
     return { id, error: (error as Error).message }

@@ -1,3 +1,4 @@
+import type { IdmapSupport } from '../kernel/work.js'
 import type { IdRange } from '../ranges/range.js'
 import type { IdMapping, Linux, Spec, SpecMount } from './spec.js'
 
@@ -53,14 +54,21 @@ const isBind = ({ type, options }: SpecMount): boolean =>
 export const volumes = (spec: Spec): SpecMount[] =>
   (spec.mounts ?? []).filter((mount) => isBind(mount) && mount.destination !== '/dev/shm')
 
-/** Bind mounts show in the pod the ids that their files have: idmapped mounts, by runc 1.2 and crun 1.9 or later. */
-export function idmapVolumes(spec: Spec, range: IdRange): Spec {
+/**
+ * Bind mounts show in the pod the ids that their files have: idmapped mounts, by runc 1.2 and crun 1.9 or later.
+ * @param support what the kernel can map, by destination; a bind that isn't there stays as it is
+ */
+export function idmapVolumes(spec: Spec, range: IdRange, support: ReadonlyMap<string, IdmapSupport>): Spec {
   if (!spec.mounts) return spec
-  const chosen = new Set(volumes(spec))
   const mappings = { uidMappings: mappingsOf(range), gidMappings: mappingsOf(range) }
   return {
     ...spec,
-    mounts: spec.mounts.map((mount) => (chosen.has(mount) ? { ...mount, ...mappings } : mount)),
+    mounts: spec.mounts.map((mount) => {
+      const extent = isBind(mount) ? support.get(mount.destination) : undefined
+      if (extent === undefined || extent === 'none') return mount
+      const options = extent === 'tree' ? [...(mount.options ?? []), 'ridmap'] : mount.options
+      return { ...mount, ...mappings, ...(options && { options }) }
+    }),
   }
 }
 

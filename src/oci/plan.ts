@@ -1,5 +1,5 @@
 import { isAbsolute, join } from 'node:path'
-import type { Work } from '../kernel/work.js'
+import type { IdmapSupport, Work } from '../kernel/work.js'
 import type { IdRange } from '../ranges/range.js'
 import type { Identity } from './identity.js'
 import {
@@ -11,7 +11,6 @@ import {
   openNetwork,
   sandboxUserNamespace,
   takeNetSysctls,
-  volumes,
 } from './modify.js'
 import type { Spec } from './spec.js'
 
@@ -20,6 +19,8 @@ export interface Surroundings {
   readonly range: IdRange
   /** Where the sandbox's sysfs is mounted on the host. */
   readonly sysfs: string
+  /** What of each volume the kernel can map, by destination. */
+  readonly volumes: ReadonlyMap<string, IdmapSupport>
   /** The user namespace that owns the sandbox's netns, and is kept here for it to join; undefined: the host's own that. */
   readonly networkOwner?: string | undefined
 }
@@ -31,7 +32,7 @@ export interface Surroundings {
 export function planContainer(
   spec: Spec,
   identity: Identity,
-  { bundle, range, sysfs, networkOwner }: Surroundings,
+  { bundle, range, sysfs, volumes, networkOwner }: Surroundings,
 ): Work[] {
   const userns = identity.role === 'container' ? sandboxUserNamespace(spec) : networkOwner
   if (identity.role === 'container' && userns === undefined)
@@ -42,18 +43,11 @@ export function planContainer(
     netns === undefined
       ? { spec: clampPingGroups(spec, range), sysctls: {} }
       : takeNetSysctls(identity.role === 'sandbox' ? openNetwork(spec, range) : spec)
-  let planned = idmapVolumes(addUserNamespace(taken.spec, range, userns), range)
+  let planned = idmapVolumes(addUserNamespace(taken.spec, range, userns), range, volumes)
   const works: Work[] = [
     { kind: 'openBundle', bundle, gid: range.hostID },
     { kind: 'mapRootfs', rootfs: rootfsOf(spec, bundle), range },
   ]
-  for (const { source = '', destination } of volumes(spec))
-    works.push({
-      kind: 'probeIdmap',
-      source: isAbsolute(source) ? source : join(bundle, source),
-      destination,
-      range,
-    })
   if (netns !== undefined) {
     works.push(
       { kind: 'writeSysctls', netns, sysctls: taken.sysctls },

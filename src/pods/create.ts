@@ -12,6 +12,7 @@ import type { ContainerRequest } from '../shim/protocol.js'
 import { networkOwnerOf } from './network.js'
 import { type Node, since, sysfsOf } from './node.js'
 import { dropSandbox } from './remove.js'
+import { mappableVolumes } from './volumes.js'
 
 /**
  * Makes a container that its runtime is about to create run in its pod's range, or leaves it alone when it has a user
@@ -66,7 +67,13 @@ async function mapSandbox(node: Node, spec: Spec, identity: Identity, bundle: st
   const { range } = await node.ledger.assign({ uid: podUID!, namespace, name }, { id: sandboxID, bundle })
   try {
     await node.perform(
-      planContainer(spec, identity, { bundle, range, sysfs: sysfsOf(node, sandboxID), networkOwner }),
+      planContainer(spec, identity, {
+        bundle,
+        range,
+        sysfs: sysfsOf(node, sandboxID),
+        volumes: await mappableVolumes(node, spec, bundle, range, fields(identity)),
+        networkOwner,
+      }),
     )
   } catch (error) {
     await dropSandbox(node, sandboxID)
@@ -95,6 +102,7 @@ async function mapContainer(node: Node, spec: Spec, identity: Identity, bundle: 
       bundle,
       range: entry.range,
       sysfs: sysfsOf(node, sandboxID),
+      volumes: await mappableVolumes(node, spec, bundle, entry.range, fields(identity)),
       networkOwner,
     }),
   )

@@ -1,12 +1,16 @@
 import { join } from 'node:path'
-import type { Work } from '../kernel/work.js'
+import type { IdmapSupport, Volume, Work } from '../kernel/work.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Logger } from '../observe/log.js'
+import type { IdRange } from '../ranges/range.js'
 
 /** What the life of a pod touches on its node. */
 export interface Node {
   readonly ledger: Ledger
   readonly perform: (works: readonly Work[]) => Promise<void>
+  readonly probe: (volumes: readonly Volume[], range: IdRange) => Promise<IdmapSupport[]>
+  /** What becomes of a volume that the kernel can't map. */
+  readonly unsupportedVolumes: 'refuse' | 'plain'
   readonly log: Logger
   /** Sandboxes whose start the runtime has told of over the present NRI connection: it will tell of their removal too. */
   readonly announced: Set<string>

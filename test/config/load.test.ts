@@ -46,7 +46,7 @@ t.test('sockets lie in the run directory, unless they are given', async (t) => {
   t.equal(config.admin.socket, '/tmp/a.sock')
 })
 
-const keys = 'enabled, ranges, network, stateDirectory, runDirectory, shim, admin, nri, log'
+const keys = 'enabled, ranges, network, volumes, stateDirectory, runDirectory, shim, admin, nri, log'
 const bad: [name: string, text: string, problems: string[]][] = [
   ['a slip in a key', 'enable: true', ['1:1: unknown key "enable"; did you mean "enabled"?']],
   [

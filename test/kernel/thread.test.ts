@@ -208,12 +208,29 @@ t.test('a sysctl that the kernel refuses leaves those before it as they were', a
   t.equal(run('cat', port), before)
 })
 
-t.test('a volume whose file system has no mapped mounts is refused by its name', async (t) => {
+t.test('what of a volume can be mapped', async (t) => {
   const directory = scratchDirectory(t)
-  const volume = { kind: 'probeIdmap', destination: '/data', range } as const
-  await kernel.perform([{ ...volume, source: directory }])
-  await t.rejects(kernel.perform([{ ...volume, source: '/proc' }]), {
-    message: /volume \/proc \(mounted at \/data\)/,
+  for (const name of ['good', 'mixed', 'whole'])
+    mkdirSync(join(directory, name, 'below'), { recursive: true })
+  execFileSync('mount', ['-t', 'ramfs', 'ramfs', join(directory, 'mixed/below')])
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(directory, 'whole/below')])
+  const cases: [source: string, recursive: boolean, support: string][] = [
+    [join(directory, 'good'), true, 'tree'],
+    [join(directory, 'good'), false, 'mount'],
+    [join(directory, 'mixed'), true, 'mount'],
+    [join(directory, 'mixed'), false, 'mount'],
+    [join(directory, 'whole'), true, 'tree'],
+    [join(directory, 'mixed/below'), true, 'none'],
+    ['/proc', false, 'none'],
+    ['/etc/hostname', true, 'tree'],
+  ]
+  const volumes = cases.map(([source, recursive]) => ({ source, recursive }))
+  t.strictSame(
+    await kernel.probe(volumes, range),
+    cases.map(([, , support]) => support),
+  )
+  await t.rejects(kernel.probe([{ source: join(directory, 'missing'), recursive: true }], range), {
+    message: /missing can't be cloned as a mount: ENOENT/,
   })
 })
 

@@ -1,11 +1,17 @@
 import t from 'tap'
+import type { IdmapSupport } from '../../src/kernel/work.js'
 import { factsOf, mappedRanges } from '../../src/oci/facts.js'
 import { identify } from '../../src/oci/identity.js'
-import { planContainer } from '../../src/oci/plan.js'
+import { planContainer, type Surroundings } from '../../src/oci/plan.js'
 import type { Spec } from '../../src/oci/spec.js'
 
 const range = { hostID: 131072, length: 65536 }
-const surroundings = { bundle: '/run/b', range, sysfs: '/run/sysfs/s1' }
+const surroundings: Surroundings = {
+  bundle: '/run/b',
+  range,
+  sysfs: '/run/sysfs/s1',
+  volumes: new Map([['/etc/resolv.conf', 'mount']]),
+}
 const mappings = [{ containerID: 0, hostID: 131072, size: 65536 }]
 
 const annotations = (type: string) => ({
@@ -60,7 +66,6 @@ t.test('a sandbox: the work, in its order', async (t) => {
   t.match(plan(sandbox), [
     { kind: 'openBundle', bundle: '/run/b', gid: 131072 },
     { kind: 'mapRootfs', rootfs: '/run/b/rootfs', range },
-    { kind: 'probeIdmap', source: '/var/resolv.conf', destination: '/etc/resolv.conf', range },
     {
       kind: 'writeSysctls',
       netns: '/run/netns/n1',
@@ -69,7 +74,7 @@ t.test('a sandbox: the work, in its order', async (t) => {
     { kind: 'mountSysfs', netns: '/run/netns/n1', target: '/run/sysfs/s1' },
     { kind: 'replaceFile', path: '/run/b/config.json' },
   ])
-  t.equal(plan(sandbox).length, 6)
+  t.equal(plan(sandbox).length, 5)
 })
 
 t.test('a sandbox: the specification', async (t) => {
@@ -94,6 +99,21 @@ t.test('a sandbox: the specification', async (t) => {
       sysctl: { 'kernel.shm_rmid_forced': '1' },
     },
   })
+})
+
+t.test('volumes: as much of them is mapped as the kernel can', async (t) => {
+  const bind = { destination: '/data', type: 'bind', source: '/srv', options: ['rbind', 'ro'] }
+  const other = { ...bind, destination: '/other' }
+  const spec = { ...container, mounts: [bind, other] }
+  const mounts = (support: [string, IdmapSupport][]) => {
+    const works = planContainer(spec, identify(spec, 's1'), { ...surroundings, volumes: new Map(support) })
+    const last = works.at(-1)!
+    return last.kind === 'replaceFile' ? JSON.parse(last.text).mounts : []
+  }
+  const mapped = { ...bind, uidMappings: mappings, gidMappings: mappings }
+  t.strictSame(mounts([['/data', 'tree']]), [{ ...mapped, options: ['rbind', 'ro', 'ridmap'] }, other])
+  t.strictSame(mounts([['/data', 'mount']]), [mapped, other])
+  t.strictSame(mounts([['/data', 'none']]), [bind, other])
 })
 
 t.test("a container joins its sandbox's user namespace", async (t) => {
@@ -136,7 +156,7 @@ t.test(
     const works = planContainer(sandbox, identify(sandbox, 's1'), owned)
     t.strictSame(
       works.map(({ kind }) => kind),
-      ['openBundle', 'mapRootfs', 'probeIdmap', 'replaceFile'],
+      ['openBundle', 'mapRootfs', 'replaceFile'],
     )
     const last = works.at(-1)!
     const spec: Spec = last.kind === 'replaceFile' ? JSON.parse(last.text) : {}
