@@ -24,7 +24,7 @@ t.test('starts, serves and ends cleanly', async (t) => {
     t.equal(uid, 0)
   }
   t.equal(await daemon.end('SIGTERM'), 0)
-  t.strictSame(await readdir(config.runDirectory), ['sysfs'], 'no socket is left')
+  t.strictSame(await readdir(config.runDirectory), ['sysfs', 'userns'], 'no socket is left')
   const events = daemon
     .output()
     .trim()
@@ -71,7 +71,7 @@ t.test('a record that can not be used stops the start, and is left as it was', a
   t.equal(code, 1)
   t.match(stderr, new RegExp(`^nri-userns: .*${path}`))
   t.equal(await readFile(path, 'utf8'), record(4096))
-  t.strictSame(await readdir(config.runDirectory), ['sysfs'], 'no socket is left')
+  t.strictSame(await readdir(config.runDirectory), ['sysfs', 'userns'], 'no socket is left')
   await chmod(path, 0o600)
   await writeFile(path, record(2000224256))
   await startDaemon(t, config)
