@@ -16,7 +16,8 @@ export async function sweep(directory: string): Promise<void> {
 const GRACE_MS = 500
 const LIMIT_MS = 2000
 
-const CONTAINERD = /^[^\0]*\/containerd(-shim-runc-v2)?\0/
+/** containerd, its shims, and the daemon, which would go on to serve the next bed's containerd. */
+const OWN = /^[^\0]*\/containerd(-shim-runc-v2)?\0|\/dist\/cli\/index\.js\0daemon\0/
 
 interface Process {
   readonly pid: number
@@ -24,11 +25,11 @@ interface Process {
   readonly command: string
 }
 
-/** containerd and its shims have the bed's directory in their command lines; all else descends from them. */
+/** These have the bed's directory in their command lines; all else descends from them. */
 async function endProcesses(directory: string): Promise<void> {
   for (const start = Date.now(); Date.now() - start < LIMIT_MS; await sleep(20)) {
     const all = await processes()
-    const own = all.filter(({ command }) => CONTAINERD.test(command) && command.includes(`${directory}/`))
+    const own = all.filter(({ command }) => OWN.test(command) && command.includes(`${directory}/`))
     const ended = new Set(own.map(({ pid }) => pid))
     for (let size = -1; size !== ended.size; ) {
       size = ended.size
