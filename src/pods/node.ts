@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Work } from '../kernel/work.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Logger } from '../observe/log.js'
+import type { Other } from '../ranges/others.js'
 
 /** What the life of a pod touches on its node. */
 export interface Node {
@@ -14,6 +15,10 @@ export interface Node {
   readonly sysfsDirectory: string
   /** Ids of a pod's range. */
   readonly idsPerPod: number
+  /** Who else owns ids of this host, read anew; rejects when that can't be known. */
+  readonly readOthers: () => Promise<readonly Other[]>
+  /** How much of an event it is that one of them owns ids of the span. */
+  readonly othersLevel: 'info' | 'warn'
 }
 
 export const sysfsOf = (node: Node, sandboxID: string): string => join(node.sysfsDirectory, sandboxID)
