@@ -88,6 +88,15 @@ t.test('a claim said again replaces what it was', async (t) => {
   t.equal(owners.usage.free, 3)
 })
 
+t.test('claims by their kind', async (t) => {
+  const owners = new Owners(spanOf(3), 3)
+  owners.avoid('lives', [nth(0)])
+  owners.avoid('owns', [nth(1)], 'standing')
+  t.strictSame(owners.claims('passing'), ['lives'])
+  t.strictSame(owners.claims('standing'), ['owns'])
+  t.equal(owners.usage.avoided, 2)
+})
+
 t.test('sandboxes', async (t) => {
   const owners = new Owners(spanOf(3), 3)
   owners.adopt(entry('a', 0, 's1', 's2'))
