@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AdminServer } from './admin/server.js'
 import type { Config } from './config/schema.js'
+import { readHostFiles, readKubeletPods } from './host/files.js'
 import { KernelThread } from './kernel/thread.js'
 import { Ledger } from './ledger/ledger.js'
 import { NriConnection, type NriConnectionOptions } from './nri/connection.js'
@@ -11,9 +12,12 @@ import { createContainer } from './pods/create.js'
 import { sandboxRuns } from './pods/events.js'
 import { passCni, serveCni } from './pods/network.js'
 import type { Node } from './pods/node.js'
+import { avoidOthers } from './pods/others.js'
 import { containerDeleted, dropSandbox } from './pods/remove.js'
 import { Report } from './pods/report.js'
 import { synchronize } from './pods/synchronize.js'
+import { spanOf } from './ranges/origin.js'
+import { checkRoom, othersOf, userNamed } from './ranges/others.js'
 import { type ShimHandlers, ShimServer } from './shim/server.js'
 import { version } from './version.js'
 
@@ -26,7 +30,7 @@ export async function runDaemon(config: Config): Promise<void> {
   const log = createLogger(config.log)
   // Sockets are root's alone by their own mode; a container's init, that is nobody here, walks through to its sysfs.
   await mkdir(config.runDirectory, { recursive: true, mode: 0o711 })
-  const report = new Report(version, config.enabled, config.ranges)
+  const report = new Report(version, config.enabled)
   const admin = new AdminServer({ socketPath: config.admin.socket, methods: report })
   // First, as it is also the lock of this node: a second daemon ends here, before it has read the ledger.
   await admin.start()
@@ -56,14 +60,22 @@ async function serve(config: Config, report: Report, log: Logger, stopped: Promi
 }
 
 async function openNode(config: Config, log: Logger, onProblem: (error: Error) => void): Promise<Node> {
-  const { idsPerPod, podLimit } = config.ranges
+  const { from, idsPerPod, podLimit, user, kubeletPods } = config.ranges
+  const readOwners = async () => {
+    const files = await readHostFiles('/etc')
+    return { files, owners: othersOf(files, userNamed(user, files)) }
+  }
+  const { files, owners } = await readOwners()
+  const span = spanOf(config.ranges, files)
+  // Not those who come and go, pods of the kubelet or user namespaces: what started yesterday has to start today.
+  checkRoom(span, podLimit, owners)
   const sysfsDirectory = join(config.runDirectory, 'sysfs')
   const usernsDirectory = join(config.runDirectory, 'userns')
   for (const directory of [sysfsDirectory, usernsDirectory])
     await mkdir(directory, { recursive: true, mode: 0o711 })
   const ledger = await Ledger.open({
     directory: config.stateDirectory,
-    span: config.ranges,
+    span,
     podLimit,
     onProblem,
   })
@@ -72,7 +84,7 @@ async function openNode(config: Config, log: Logger, onProblem: (error: Error) =
     // Nothing can be created without it; the service manager starts a daemon that has one.
     process.exit(1)
   })
-  return {
+  const node: Node = {
     ledger,
     log,
     sysfsDirectory,
@@ -83,7 +95,15 @@ async function openNode(config: Config, log: Logger, onProblem: (error: Error) =
     perform: (works) => kernel.perform(works),
     probe: (volumes, range) => kernel.probe(volumes, range),
     unsupportedVolumes: config.volumes.unsupported,
+    readOthers: async () => [
+      ...(await readOwners()).owners,
+      ...(await readKubeletPods(kubeletPods, onProblem)),
+    ],
+    // With `rest` it is what was asked for.
+    othersLevel: from === 'rest' ? 'info' : 'warn',
   }
+  await avoidOthers(node)
+  return node
 }
 
 function mapping(node: Node, onProblem: (error: Error) => void): ShimHandlers {

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import { callAdmin } from '../src/admin/client.js'
 import { configOf, nriUserns, startDaemon, type TestConfig } from './cli/program.js'
 
 const record = (hostId: number) => {
@@ -92,4 +95,70 @@ t.test('switched off, it reads no state', async (t) => {
   t.match((await nriUserns(['status', '-c', config.path])).stdout, /^RANGES +switched off in the config/m)
   t.equal((await nriUserns(['list', '-q', '-c', config.path])).stdout, '')
   t.equal(await daemon.end('SIGTERM'), 0)
+})
+
+/** What the daemon logged as `message`. */
+const eventsOf = (output: string, message: string) =>
+  output
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
+    .filter(({ msg }) => msg === message)
+
+const rangesOf = async ({ socket }: TestConfig) => (await callAdmin(socket, 'status')).ranges
+
+t.test('every id that nobody else owns', async (t) => {
+  const kubeletPods = t.testdir({
+    'uid-k': { userns: record(65536) },
+    'uid-bad': { userns: 'not a record' },
+  })
+  const config = await configOf(t, { ranges: { from: 'rest', kubeletPods } })
+  const daemon = await startDaemon(t, config)
+  const ranges = await rangesOf(config)
+  t.match(ranges, { firstID: 65536, count: 65534 * 65536, total: 65534, used: 0 })
+  t.ok(ranges.avoided >= 1)
+  const [event] = eventsOf(daemon.output(), 'ranges avoided')
+  t.match(event, { level: 'info', reason: /the kubelet's pod uid-k, ids 65536-131071/ })
+  const problems = eventsOf(daemon.output(), 'problem')
+  t.match(problems, [{ level: 'warn', error: `${kubeletPods}/uid-bad/userns: not JSON` }])
+})
+
+t.test('given ids of which the kubelet has some', async (t) => {
+  const kubeletPods = t.testdir({ 'uid-k': { userns: record(3000041472) } })
+  const keys = { firstID: 3000041472, count: 131072, podLimit: 2, kubeletPods }
+  const config = await configOf(t, { ranges: keys })
+  const daemon = await startDaemon(t, config)
+  t.match(await rangesOf(config), { total: 2, avoided: 1, free: 1 }, 'starts, as the pod will go')
+  const events = eventsOf(daemon.output(), 'ranges avoided')
+  t.match(events, [{ level: 'warn', reason: /the kubelet's pod uid-k, ids 3000041472-3000107007/ }])
+})
+
+t.test('a user without subordinate ids', async (t) => {
+  const config = await configOf(t, { ranges: { from: 'subids', user: 'nri-userns-of-nobody' } })
+  const { code, stderr } = await nriUserns(['daemon', '-c', config.path])
+  t.equal(code, 1)
+  t.match(stderr, /^nri-userns: \/etc\/subuid: there is no entry of nri-userns-of-nobody: add a line .*\n$/)
+})
+
+/** A process in a user namespace, as any other program makes them. */
+async function liveIn(t: Test, firstID: number): Promise<void> {
+  const child = spawn('unshare', ['--user', 'sh', '-c', 'echo; exec sleep 1000'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  await writeFile(`/proc/${child.pid}/uid_map`, `0 ${firstID} 65536`)
+}
+
+t.test('a user namespace that lives is avoided from the start on', async (t) => {
+  const firstID = 3100049408
+  const config = await configOf(t, { ranges: { firstID, count: 131072, podLimit: 2 } })
+  await liveIn(t, firstID)
+  const before = await startDaemon(t, config)
+  t.match(await rangesOf(config), { used: 0, avoided: 1, free: 1 })
+  await before.end('SIGTERM')
+
+  await putRecord(config, 'uid-1', record(firstID))
+  await startDaemon(t, config)
+  t.match(await rangesOf(config), { used: 1, avoided: 0, free: 1 }, "unless it is a pod's of ours")
 })

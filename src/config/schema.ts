@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { checkSpan } from '../ranges/range.js'
+import type { Origin } from '../ranges/origin.js'
+import { checkPods, checkSpan } from '../ranges/range.js'
 
 /** sun_path of unix(7) has 108 bytes, the last of which ends the string. */
 const SOCKET_PATH_BYTES = 107
@@ -31,17 +32,45 @@ const socketPath = absolutePath(SOCKET_PATH_BYTES)
 const nriName = 'letters, digits, ".", "_" and "-", in quotes where it looks like a number'
 const nriIndex = "two digits in quotes, such as '10'"
 
-const ranges = section({
-  firstID: count('ids').default(2000224256),
-  count: count('ids').default(147128320),
+/** Other than the kubelet's: its ids are what it gives to pods itself. */
+const userName = 'the login name of a user other than kubelet, in quotes where it looks like a number'
+
+const rangeKeys = section({
+  from: oneOf('explicit', 'subids', 'rest').default('explicit'),
+  firstID: count('ids').optional(),
+  count: count('ids').optional(),
   idsPerPod: count('ids').default(65536),
   podLimit: count('pods').default(1024),
-}).superRefine((span, context) => {
+  user: z
+    .string(userName)
+    .regex(/^(?!kubelet$)(?!#)[^\s:\p{Cc}]+$/u, userName)
+    .default('nri-userns'),
+  kubeletPods: absolutePath(3000).default('/var/lib/kubelet/pods'),
+})
+
+/** Beside another source, ids that are written out too would be without effect, and silently so. */
+function refuseIDs(keys: z.output<typeof rangeKeys>, context: z.RefinementCtx): void {
+  const source = keys.from === 'subids' ? `the ids of ${keys.user} in /etc/subuid` : 'every id that is free'
+  for (const key of ['firstID', 'count'] as const) {
+    if (keys[key] === undefined) continue
+    const message = `no ${key} beside from: ${keys.from}, which takes ${source} (remove ${key}, or say from: explicit)`
+    context.addIssue({ code: 'custom', message, path: [key] })
+  }
+}
+
+const ranges = rangeKeys.transform((keys, context): Origin & { readonly kubeletPods: string } => {
+  const { firstID = 2000224256, count = 147128320, from, ...rest } = keys
+  const isExplicit = from === 'explicit'
+  if (!isExplicit) refuseIDs(keys, context)
+  const { idsPerPod, podLimit } = rest
   try {
-    checkSpan(span, span.podLimit)
+    if (isExplicit) checkSpan({ firstID, count, idsPerPod }, podLimit)
+    // The user's entries, and what others own, are looked at when the daemon starts.
+    else checkPods(idsPerPod, podLimit)
   } catch (error) {
     context.addIssue({ code: 'custom', message: (error as RangeError).message })
   }
+  return isExplicit ? { from, firstID, count, ...rest } : { from, ...rest }
 })
 
 const log = section({

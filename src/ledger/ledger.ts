@@ -11,7 +11,7 @@ import {
 } from './entry.js'
 import { RecordError, ReleaseError } from './errors.js'
 import { checkBundle, checkName } from './names.js'
-import { Owners, type Usage } from './owners.js'
+import { type ClaimKind, Owners, type Usage } from './owners.js'
 import { recover } from './recover.js'
 import { Store } from './store.js'
 import { Turns } from './turns.js'
@@ -150,8 +150,8 @@ export class Ledger {
    * Never hands out what these ranges touch, until stopAvoiding; replaces the claim's earlier ranges.
    * They need be neither aligned nor inside the span. Returns the pods of ours that they touch already.
    */
-  avoid(claim: string, ranges: Iterable<IdRange>): PodEntry[] {
-    return this.#owners.avoid(claim, ranges)
+  avoid(claim: string, ranges: Iterable<IdRange>, kind: ClaimKind = 'passing'): PodEntry[] {
+    return this.#owners.avoid(claim, ranges, kind)
   }
 
   /** Unknown: nothing. */
@@ -160,8 +160,12 @@ export class Ledger {
   }
 
   /** What avoid was called with and not yet stopped. */
-  claims(): Iterable<string> {
-    return this.#owners.claims()
+  claims(kind: ClaimKind): string[] {
+    return this.#owners.claims(kind)
+  }
+
+  get span(): Span {
+    return this.#owners.span
   }
 
   entries(): Iterable<PodEntry> {

@@ -13,6 +13,12 @@ export interface Usage {
   readonly limit: number
 }
 
+/**
+ * passing: of somebody who lives, a pod or a user namespace, and ends with them; standing: of somebody whom the host's
+ * files give the ids, and ends when they say so.
+ */
+export type ClaimKind = 'passing' | 'standing'
+
 /** Who owns which range, in memory. */
 export class Owners {
   readonly #space: IdSpace
@@ -23,7 +29,7 @@ export class Owners {
   readonly #podUIDs = new Map<number, string>()
   /** By sandbox id, from reservation on. */
   readonly #podUIDsBySandbox = new Map<string, string>()
-  readonly #claims = new Map<string, IdRange[]>()
+  readonly #claims = new Map<string, { readonly kind: ClaimKind; readonly held: readonly IdRange[] }>()
 
   constructor(span: Span, limit: number) {
     this.#space = new IdSpace(span)
@@ -91,24 +97,28 @@ export class Owners {
   }
 
   /** Holds what the ranges touch in place of what the claim held; returns the pods that own some of it. */
-  avoid(claim: string, ranges: Iterable<IdRange>): PodEntry[] {
+  avoid(claim: string, ranges: Iterable<IdRange>, kind: ClaimKind = 'passing'): PodEntry[] {
     const touched = new Map<number, IdRange>()
     for (const range of ranges) {
       for (const ours of this.#space.rangesTouching(range)) touched.set(ours.hostID, ours)
     }
     for (const range of touched.values()) this.#holds.hold(range)
     this.stopAvoiding(claim)
-    this.#claims.set(claim, [...touched.values()])
+    this.#claims.set(claim, { kind, held: [...touched.values()] })
     return [...touched.keys()].flatMap((hostID) => this.find(this.#podUIDs.get(hostID) ?? '') ?? [])
   }
 
   stopAvoiding(claim: string): void {
-    for (const range of this.#claims.get(claim) ?? []) this.#holds.letGo(range)
+    for (const range of this.#claims.get(claim)?.held ?? []) this.#holds.letGo(range)
     this.#claims.delete(claim)
   }
 
-  claims(): Iterable<string> {
-    return this.#claims.keys()
+  claims(kind: ClaimKind): string[] {
+    return [...this.#claims].filter(([, claim]) => claim.kind === kind).map(([name]) => name)
+  }
+
+  get span(): Span {
+    return this.#space.span
   }
 
   entries(): Iterable<PodEntry> {

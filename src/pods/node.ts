@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { IdmapSupport, Volume, Work } from '../kernel/work.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Logger } from '../observe/log.js'
+import type { Other } from '../ranges/others.js'
 import type { IdRange } from '../ranges/range.js'
 
 /** What the life of a pod touches on its node. */
@@ -22,6 +23,10 @@ export interface Node {
   readonly network: 'owned' | 'shared'
   /** Ids of a pod's range. */
   readonly idsPerPod: number
+  /** Who else owns ids of this host, read anew; rejects when that can't be known. */
+  readonly readOthers: () => Promise<readonly Other[]>
+  /** How much of an event it is that one of them owns ids of the span. */
+  readonly othersLevel: 'info' | 'warn'
 }
 
 export const sysfsOf = (node: Node, sandboxID: string): string => join(node.sysfsDirectory, sandboxID)

@@ -1,17 +1,21 @@
 import type { PodRow, Status } from '../admin/protocol.js'
 import type { PodEntry } from '../ledger/entry.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { Span } from '../ranges/range.js'
 
 export interface Connection {
   readonly state: 'connected' | 'disconnected'
   readonly reason?: string | undefined
 }
 
+/** Of a daemon that is switched off. */
+const NOTHING = {
+  span: { firstID: 0, count: 0, idsPerPod: 0 },
+  usage: { total: 0, used: 0, avoided: 0, free: 0, limit: 0 },
+}
+
 /** What the admin is shown of the daemon. */
 export class Report {
   readonly #version: string
-  readonly #ranges: Span
   readonly #started = new Date()
   readonly #enabled: boolean
   #ledger: Ledger | undefined
@@ -20,10 +24,9 @@ export class Report {
   #connection: Connection | undefined
   #runtime: string | undefined
 
-  constructor(version: string, enabled: boolean, ranges: Span) {
+  constructor(version: string, enabled: boolean) {
     this.#version = version
     this.#enabled = enabled
-    this.#ranges = ranges
   }
 
   /** Until then a daemon that is not switched off is starting. */
@@ -59,8 +62,7 @@ export class Report {
   }
 
   status(): Status {
-    const { firstID, count, idsPerPod } = this.#ranges
-    const usage = this.#present()?.usage ?? { total: 0, used: 0, avoided: 0, free: 0, limit: 0 }
+    const { span, usage } = this.#present() ?? NOTHING
     return {
       version: this.#version,
       pid: process.pid,
@@ -70,7 +72,7 @@ export class Report {
         ...(this.#connection ?? { state: this.#enabled ? 'disconnected' : 'off' }),
         runtime: this.#runtime,
       },
-      ranges: { firstID, count, idsPerPod, ...usage },
+      ranges: { ...span, ...usage },
     }
   }
 

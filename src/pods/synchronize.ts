@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises'
-import { liveIdMaps } from '../kernel/idmaps.js'
 import { findBundles } from '../ledger/bundles.js'
 import { type Plan, reconcile } from '../ledger/reconcile.js'
 import type { PodSandboxInfo } from '../nri/plugin.js'
 import { confirmSandbox } from './events.js'
 import { type Node, pinOf, since, sysfsOf } from './node.js'
+import { avoidOwners, liveRanges } from './others.js'
 import { dropSandbox, releaseOrphan } from './remove.js'
 
 /**
@@ -17,7 +17,7 @@ export async function synchronize(node: Node, pods: readonly PodSandboxInfo[] | 
   node.announced.clear()
   const start = performance.now()
   for (const pod of pods ?? []) await confirmSandbox(node, pod)
-  const live = (await liveIdMaps()).map(({ pid, map }) => ({ pid, ranges: map }))
+  const live = await liveRanges()
   const bundleExists = await findBundles(ledger.entries())
   const runtime = pods?.map(({ id, uid }) => ({ sandboxID: id, podUID: uid }))
   const plan = reconcile({ entries: ledger.entries(), runtime, live, bundleExists })
@@ -26,6 +26,8 @@ export async function synchronize(node: Node, pods: readonly PodSandboxInfo[] | 
   for (const sandboxID of plan.dropSandboxes) await dropSandbox(node, sandboxID)
   for (const entry of plan.release) await releaseOrphan(node, entry)
   avoidOthers(node, plan.foreign, pods ?? [])
+  // What can't be read now goes on to be avoided as it was.
+  await avoidOwners(node).catch((error) => log.warn('problem', { error }))
   await removeStrayMounts(node)
   const { used, avoided, free } = ledger.usage
   log.info('synchronized', { runtimePods: pods?.length, used, avoided, free, durationMs: since(start) })
@@ -34,7 +36,7 @@ export async function synchronize(node: Node, pods: readonly PodSandboxInfo[] | 
 /** Claims of those who have ended are given up: pods that the runtime doesn't list, user namespaces that nobody lives in. */
 function avoidOthers({ ledger }: Node, foreign: Plan['foreign'], pods: readonly PodSandboxInfo[]): void {
   const current = new Set([...foreign.map(({ claim }) => claim), ...pods.map(({ id }) => id)])
-  for (const claim of [...ledger.claims()]) if (!current.has(claim)) ledger.stopAvoiding(claim)
+  for (const claim of ledger.claims('passing')) if (!current.has(claim)) ledger.stopAvoiding(claim)
   for (const { claim, ranges } of foreign) ledger.avoid(claim, ranges)
 }
 

@@ -16,10 +16,20 @@ export function printRecord({ hostID, length }: IdRange): string {
 }
 
 /**
- * Unknown keys are ignored, as the kubelet does.
+ * A record of ours.
  * @throws Error whose message is the reason, fit to follow "FILE: "
  */
 export function parseRecord(text: string, span: Span): IdRange {
+  const range = parseAnyRecord(text)
+  checkRange(range, span)
+  return range
+}
+
+/**
+ * A record of any manager, whatever its span. Unknown keys are ignored, as the kubelet does.
+ * @throws Error as parseRecord
+ */
+export function parseAnyRecord(text: string): IdRange {
   const record = parseObject(text)
   const uids = onlyMapping(record, 'uidMappings')
   const gids = onlyMapping(record, 'gidMappings')
@@ -32,9 +42,7 @@ export function parseRecord(text: string, span: Span): IdRange {
     if (containerId !== 0)
       throw new Error(`containerId is ${containerId}, but must be 0, the container's root`)
   }
-  const range = { hostID: uids.hostId, length: uids.length }
-  checkRange(range, span)
-  return range
+  return { hostID: uids.hostId, length: uids.length }
 }
 
 function checkRange(range: IdRange, { firstID, count, idsPerPod }: Span): void {

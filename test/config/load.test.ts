@@ -35,9 +35,25 @@ t.test('what is given replaces the default beside it, and only that', async (t) 
   t.same(parseConfig(text, 'config.yaml'), {
     ...defaultConfig,
     enabled: false,
-    ranges: { firstID: 65536, count: 131072, idsPerPod: 65536, podLimit: 2 },
+    ranges: {
+      from: 'explicit',
+      firstID: 65536,
+      count: 131072,
+      idsPerPod: 65536,
+      podLimit: 2,
+      user: 'nri-userns',
+      kubeletPods: '/var/lib/kubelet/pods',
+    },
     log: { level: 'debug', format: 'auto' },
   })
+})
+
+t.test('ids from elsewhere', async (t) => {
+  const { ranges } = parseConfig('ranges: { from: subids, user: pods }', 'config.yaml')
+  const keys = { idsPerPod: 65536, podLimit: 1024, kubeletPods: '/var/lib/kubelet/pods' }
+  t.strictSame({ ...ranges }, { ...keys, from: 'subids', user: 'pods' })
+  const rest = parseConfig('ranges: { from: rest, firstID: ~, podLimit: 65534 }', 'config.yaml')
+  t.strictSame({ ...rest.ranges }, { ...keys, from: 'rest', user: 'nri-userns', podLimit: 65534 })
 })
 
 t.test('sockets lie in the run directory, unless they are given', async (t) => {
@@ -137,6 +153,52 @@ const bad: [name: string, text: string, problems: string[]][] = [
       '1:1: ranges: count is 65536, room for 1 pods of 65536 ids, but podLimit is 1024: count must be 67108864 or more, or podLimit lower',
     ],
   ],
+  [
+    'a source of ids that is none',
+    'ranges: { from: etc }',
+    ['1:17: ranges.from: expected one of explicit, subids, rest, found the text "etc"'],
+  ],
+  [
+    'ids beside a source of ids',
+    'ranges:\n  firstID: 131072\n  from: subids\n  user: pods\n  count: 65536',
+    [
+      '2:12: ranges.firstID: expected no firstID beside from: subids, which takes the ids of pods in /etc/subuid (remove firstID, or say from: explicit), found 131072',
+      '5:10: ranges.count: expected no count beside from: subids, which takes the ids of pods in /etc/subuid (remove count, or say from: explicit), found 65536',
+    ],
+  ],
+  [
+    'ids beside all that are free',
+    'ranges: { from: rest, count: 65536 }',
+    [
+      '1:30: ranges.count: expected no count beside from: rest, which takes every id that is free (remove count, or say from: explicit), found 65536',
+    ],
+  ],
+  [
+    'more pods than a host has ids for',
+    'ranges: { from: rest, podLimit: 65535 }',
+    [
+      '1:1: ranges: podLimit is 65535, but a host has ids for 65534 pods of 65536 ids: podLimit or idsPerPod must be lower',
+    ],
+  ],
+  [
+    'ids per pod that no source has',
+    'ranges: { from: subids, idsPerPod: 0 }',
+    ['1:1: ranges: idsPerPod is 0, but must be a multiple of 65536 and not 0'],
+  ],
+  [
+    'ids per pod that are half of all',
+    'ranges: { from: rest, podLimit: 1, idsPerPod: 2147483648 }',
+    [
+      '1:1: ranges: podLimit is 1, but a host has ids for 0 pods of 2147483648 ids: podLimit or idsPerPod must be lower',
+    ],
+  ],
+  ...['kubelet', "'#pods'", "'a:b'", "''", 'a b', '1000'].map((user): [string, string, string[]] => [
+    `the user ${user}`,
+    `ranges: { user: ${user} }`,
+    [
+      `1:17: ranges.user: expected the login name of a user other than kubelet, in quotes where it looks like a number, found ${user === '1000' ? user : `the text "${user.replaceAll("'", '')}"`}`,
+    ],
+  ]),
   ['a key twice', 'log:\n  level: info\n  level: info', ['3:3: key "level" is given twice']],
   [
     'an alias',

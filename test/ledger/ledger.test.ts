@@ -208,7 +208,7 @@ t.test('avoided ranges', async (t) => {
   const ledger = await openLedger(scratch(t))
   await ledger.assign({ uid: 'a' }, sandbox('s1'))
   t.same(ledger.avoid('podman', [{ hostID: 100000, length: 65536 }]), [ledger.find('a')])
-  t.same([...ledger.claims()], ['podman'])
+  t.same(ledger.claims('passing'), ['podman'])
   t.same(printRange((await ledger.assign({ uid: 'b' }, sandbox('s2'))).range), printRange(nth(2)))
   t.same(ledger.usage, { total: 100, used: 2, avoided: 1, free: 97, limit: 100 })
 })

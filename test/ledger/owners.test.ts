@@ -52,7 +52,7 @@ t.test('avoided ranges', async (t) => {
     ]),
     [],
   )
-  t.same([...owners.claims()], ['podman', 'docker'])
+  t.same(owners.claims('passing'), ['podman', 'docker'])
   t.same(owners.usage, { total: 4, used: 1, avoided: 2, free: 1, limit: 4 })
 
   owners.delete(entry('a', 1))
@@ -86,6 +86,15 @@ t.test('a claim said again replaces what it was', async (t) => {
   t.same(owners.usage, { total: 3, used: 0, avoided: 1, free: 2, limit: 3 })
   owners.stopAvoiding('claim')
   t.equal(owners.usage.free, 3)
+})
+
+t.test('claims by their kind', async (t) => {
+  const owners = new Owners(spanOf(3), 3)
+  owners.avoid('lives', [nth(0)])
+  owners.avoid('owns', [nth(1)], 'standing')
+  t.strictSame(owners.claims('passing'), ['lives'])
+  t.strictSame(owners.claims('standing'), ['owns'])
+  t.equal(owners.usage.avoided, 2)
 })
 
 t.test('sandboxes', async (t) => {

@@ -1,5 +1,13 @@
 import t from 'tap'
-import { BLOCK, checkSpan, type IdRange, overlaps, printRange, type Span } from '../../src/ranges/range.js'
+import {
+  BLOCK,
+  checkSpan,
+  type IdRange,
+  overlaps,
+  printRange,
+  type Span,
+  widestSpan,
+} from '../../src/ranges/range.js'
 
 const span = (change: Partial<Span> = {}): Span => ({
   firstID: BLOCK,
@@ -24,6 +32,15 @@ t.test('overlaps', async (t) => {
 
 t.test('printRange', async (t) => {
   t.equal(printRange({ hostID: 131072, length: BLOCK }), '131072-196607')
+})
+
+t.test('the widest span', async (t) => {
+  for (const idsPerPod of [BLOCK, 16 * BLOCK, 7 * BLOCK, 2 ** 30]) {
+    const widest = widestSpan(idsPerPod)
+    t.doesNotThrow(() => checkSpan(widest, 1), `${idsPerPod}`)
+    const wider = { ...widest, count: widest.count + idsPerPod }
+    t.throws(() => checkSpan(wider, 1), /invalid id/, `${idsPerPod}`)
+  }
 })
 
 t.test('spans that can be', async (t) => {
@@ -54,6 +71,12 @@ t.test('spans that can not be', async (t) => {
     ['the last block', span({ count: 65535 * BLOCK }), 1, /reaches into ids 4294901760-4294967295/],
     ['beyond the last block', span({ count: 2 ** 33 }), 1, /invalid id/],
     ['too few for the pods', span(), 11, /room for 10 pods .* podLimit is 11/],
+    [
+      'more pods than a host has ids for',
+      span({ idsPerPod: 16 * BLOCK }),
+      4095,
+      /^podLimit is 4095, but a host has ids for 4094 pods of 1048576 ids: podLimit or idsPerPod must be lower$/,
+    ],
     ['no pods', span(), 0, /^podLimit is 0/],
     ['half a pod', span(), 0.5, /^podLimit is 0.5, .* whole number/],
     ['no number of pods', span(), Number.NaN, /^podLimit is NaN/],

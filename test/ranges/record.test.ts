@@ -1,6 +1,6 @@
 import t from 'tap'
 import { BLOCK, type Span } from '../../src/ranges/range.js'
-import { parseRecord, printRecord } from '../../src/ranges/record.js'
+import { parseAnyRecord, parseRecord, printRecord } from '../../src/ranges/record.js'
 
 const LONG = 16 * BLOCK
 const SPAN: Span = { firstID: BLOCK, count: 100 * BLOCK, idsPerPod: BLOCK }
@@ -40,6 +40,15 @@ t.test('good records', async (t) => {
   for (const [name, text, span, hostID] of cases) {
     t.same(parseRecord(text, span), { hostID, length: span.idsPerPod }, name)
   }
+})
+
+t.test('a record of another manager, of any length and place', async (t) => {
+  for (const range of [
+    { hostID: 1048576, length: 1048576 },
+    { hostID: 100000, length: 5 },
+  ])
+    t.strictSame(parseAnyRecord(printRecord(range)), range)
+  t.throws(() => parseAnyRecord('{}'), { message: /^uidMappings is missing$/ })
 })
 
 t.test('bad records', async (t) => {
