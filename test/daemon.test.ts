@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { callAdmin } from '../src/admin/client.js'
 import { configOf, nriUserns, startDaemon, type TestConfig } from './cli/program.js'
+import { newUserns } from './kernel/scratch.js'
 
 const record = (hostId: number) => {
   const mapping = { hostId, containerId: 0, length: 65536 }
@@ -140,20 +139,10 @@ t.test('a user without subordinate ids', async (t) => {
   t.match(stderr, /^nri-userns: \/etc\/subuid: there is no entry of nri-userns-of-nobody: add a line .*\n$/)
 })
 
-/** A process in a user namespace, as any other program makes them. */
-async function liveIn(t: Test, firstID: number): Promise<void> {
-  const child = spawn('unshare', ['--user', 'sh', '-c', 'echo; exec sleep 1000'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  await once(child.stdout, 'data')
-  await writeFile(`/proc/${child.pid}/uid_map`, `0 ${firstID} 65536`)
-}
-
 t.test('a user namespace that lives is avoided from the start on', async (t) => {
   const firstID = 3100049408
   const config = await configOf(t, { ranges: { firstID, count: 131072, podLimit: 2 } })
-  await liveIn(t, firstID)
+  await newUserns(t, firstID)
   const before = await startDaemon(t, config)
   t.match(await rangesOf(config), { used: 0, avoided: 1, free: 1 })
   await before.end('SIGTERM')

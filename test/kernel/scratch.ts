@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -51,4 +51,15 @@ export async function newNetns(t: Test) {
   const run = (...command: string[]) =>
     execFileSync('nsenter', [`--net=${netns}`, ...command], { encoding: 'utf8' })
   return { netns, run }
+}
+
+/** A process in a user namespace of these ids that lives as long as the test, as any other program makes them. */
+export async function newUserns(t: Test, hostID: number, length = 65536): Promise<void> {
+  const child = spawn('unshare', ['--user', 'sh', '-c', 'echo ready; exec sleep 1000'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exit = once(child, 'exit')
+  t.teardown(() => child.kill('SIGKILL') && exit)
+  await once(child.stdout, 'data')
+  writeFileSync(`/proc/${child.pid}/uid_map`, `0 ${hostID} ${length}`)
 }

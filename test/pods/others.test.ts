@@ -1,9 +1,10 @@
 import t, { type Test } from 'tap'
 import type { LogFields, LogLevel } from '../../src/observe/log.js'
 import type { Node } from '../../src/pods/node.js'
-import { avoidOwners } from '../../src/pods/others.js'
+import { avoidOthers, avoidOwners } from '../../src/pods/others.js'
 import { synchronize } from '../../src/pods/synchronize.js'
 import type { Other } from '../../src/ranges/others.js'
+import { newUserns } from '../kernel/scratch.js'
 import { nth, openLedger, sandbox, scratch, spanOf } from '../ledger/scratch.js'
 
 type Event = [level: LogLevel, message: string, fields: LogFields | undefined]
@@ -75,6 +76,20 @@ t.test('a pod that has its range already', async (t) => {
   ])
   await node.ledger.release('uid-1')
   t.match(node.ledger.usage, { used: 0, avoided: 1, free: 3 }, 'no other gets it')
+})
+
+t.test('at the start, who lives is avoided too, unless it is a pod of ours', async (t) => {
+  const { node } = await open(t, async () => [])
+  await node.ledger.assign({ uid: 'uid-1' }, sandbox('s1'))
+  const ours = nth(0).hostID
+  // Claims are told by their ranges: other namespaces of this machine may be there as well.
+  const [inside, elsewhere] = [ours + 1000, nth(2).hostID + 1000]
+  await newUserns(t, inside, 77)
+  await newUserns(t, elsewhere, 77)
+  await avoidOthers(node)
+  const claims = node.ledger.claims('passing')
+  t.ok(claims.includes(`user namespace ${elsewhere}-${elsewhere + 76}`))
+  t.notOk(claims.includes(`user namespace ${inside}-${inside + 76}`))
 })
 
 t.test('Synchronize gives up what lived, keeps what is owned, and looks again', async (t) => {

@@ -24,7 +24,7 @@ t.test('users', async (t) => {
 })
 
 t.test('groups', async (t) => {
-  const text = 'root:x:0:\n\n#g:x:70000:\nbig:x:70001:70002,b\nshort:x:70003\nneg:x:-3:\n'
+  const text = 'root:x:0:\n\n#g:x:70000:\nbig:x:70001:70002\nshort:x:70003\nneg:x:-3:\n'
   t.strictSame(parseGroup(text), [
     { name: 'root', id: 0, groupID: undefined, line: 1 },
     { name: 'big', id: 70001, groupID: undefined, line: 4 },
