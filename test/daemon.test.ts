@@ -2,7 +2,7 @@ import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promis
 import { join } from 'node:path'
 import t from 'tap'
 import { callAdmin } from '../src/admin/client.js'
-import { configOf, nriUserns, startDaemon, type TestConfig } from './cli/program.js'
+import { configOf, FIRST_ID, nriUserns, startDaemon, type TestConfig } from './cli/program.js'
 import { newUserns } from './kernel/scratch.js'
 
 const record = (hostId: number) => {
@@ -59,7 +59,7 @@ t.test('the second of a node says so and ends, before it has read a thing', asyn
 
 t.test('starts again after it was killed', async (t) => {
   const config = await configOf(t)
-  await putRecord(config, 'uid-1', record(2000224256))
+  await putRecord(config, 'uid-1', record(FIRST_ID))
   const killed = await startDaemon(t, config)
   await killed.end('SIGKILL')
   await startDaemon(t, config)
@@ -75,7 +75,7 @@ t.test('a record that can not be used stops the start, and is left as it was', a
   t.equal(await readFile(path, 'utf8'), record(4096))
   t.strictSame(await readdir(config.runDirectory), ['sysfs', 'userns'], 'no socket is left')
   await chmod(path, 0o600)
-  await writeFile(path, record(2000224256))
+  await writeFile(path, record(FIRST_ID))
   await startDaemon(t, config)
 })
 

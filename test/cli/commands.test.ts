@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { version } from '../../src/version.js'
-import { configOf, nriUserns, startDaemon } from './program.js'
+import { configOf, FIRST_ID, nriUserns, startDaemon } from './program.js'
 
 t.test('wrong usage: exit code 2 and where to find help', async (t) => {
   const cases = [
@@ -75,7 +75,7 @@ t.test('without a daemon', async (t) => {
 
 t.test('with a daemon', async (t) => {
   const config = await configOf(t)
-  const record = { hostId: 2000224256, containerId: 0, length: 65536 }
+  const record = { hostId: FIRST_ID, containerId: 0, length: 65536 }
   await mkdir(join(config.stateDirectory, 'pods/uid-1'), { recursive: true })
   await writeFile(
     join(config.stateDirectory, 'pods/uid-1/userns'),
@@ -97,10 +97,10 @@ t.test('with a daemon', async (t) => {
     const list = (...args: string[]) => nriUserns(['list', '--socket', config.socket, ...args])
     const rows = (await list()).stdout.split('\n')
     t.match(rows[0], /^NAMESPACE {3}POD {3}UID {5}RANGE +STATE +AGE$/)
-    t.match(rows[1], /^- +- +uid-1 {3}2000224256-2000289791 {3}unknown {3}\d+s$/)
+    t.match(rows[1], /^- +- +uid-1 {3}1000013824-1000079359 {3}unknown {3}\d+s$/)
     t.strictSame(rows.slice(2), [''])
     t.match(JSON.parse((await list('-o', 'json')).stdout), [
-      { uid: 'uid-1', firstID: 2000224256, lastID: 2000289791, state: 'unknown' },
+      { uid: 'uid-1', firstID: FIRST_ID, lastID: FIRST_ID + 65535, state: 'unknown' },
     ])
     t.equal((await list('-q')).stdout, 'uid-1\n')
   })

@@ -13,6 +13,8 @@ import { callAdmin } from '../../src/admin/client.js'
 /** The program as it is installed: `npm run build` has made it. */
 const PROGRAM = fileURLToPath(new URL('../../dist/cli/index.js', import.meta.url))
 
+export const FIRST_ID = 1000013824
+
 export interface Result {
   readonly code: number
   readonly stdout: string
@@ -35,6 +37,8 @@ export async function configOf(t: Test, keys: Readonly<Record<string, unknown>> 
   const config = {
     stateDirectory: at('lib'),
     runDirectory: at('run'),
+    // Where no test bed's pods live.
+    ranges: { firstID: FIRST_ID, count: 147128320 },
     nri: { socket: at('nri.sock') },
     log: { format: 'json' },
     ...keys,

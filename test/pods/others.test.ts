@@ -7,6 +7,11 @@ import type { Other } from '../../src/ranges/others.js'
 import { newUserns } from '../kernel/scratch.js'
 import { nth, openLedger, sandbox, scratch, spanOf } from '../ledger/scratch.js'
 
+const directories = (t: Test) => {
+  const directory = t.testdir({ sysfs: {}, userns: {} })
+  return { sysfsDirectory: `${directory}/sysfs`, usernsDirectory: `${directory}/userns` }
+}
+
 type Event = [level: LogLevel, message: string, fields: LogFields | undefined]
 
 /** A node without a kernel's thread: nothing is mounted here. */
@@ -17,9 +22,12 @@ async function open(t: Test, readOthers: () => Promise<Other[]>, othersLevel: No
   const node: Node = {
     ledger: await openLedger(scratch(t), { span: spanOf(4), podLimit: 4 }),
     perform: async () => {},
+    probe: async () => [],
+    unsupportedVolumes: 'refuse',
+    network: 'shared',
     log: { debug: writer('debug'), info: writer('info'), warn: writer('warn'), error: writer('error') },
     announced: new Set(),
-    sysfsDirectory: t.testdir({}),
+    ...directories(t),
     idsPerPod: 65536,
     readOthers,
     othersLevel,
