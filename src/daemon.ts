@@ -74,6 +74,7 @@ async function openNode(config: Config, log: Logger, onProblem: (error: Error) =
     log,
     sysfsDirectory,
     idsPerPod,
+    policy: config.policy,
     announced: new Set(),
     perform: (works) => kernel.perform(works),
   }

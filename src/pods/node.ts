@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Work } from '../kernel/work.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Logger } from '../observe/log.js'
+import type { Policy } from '../policy/rules.js'
 
 /** What the life of a pod touches on its node. */
 export interface Node {
@@ -14,6 +15,8 @@ export interface Node {
   readonly sysfsDirectory: string
   /** Ids of a pod's range. */
   readonly idsPerPod: number
+  /** Replaced as a whole when the config is read again: who decides something takes it once. */
+  policy: Policy
 }
 
 export const sysfsOf = (node: Node, sandboxID: string): string => join(node.sysfsDirectory, sandboxID)
