@@ -15,8 +15,8 @@ export interface Node {
   readonly sysfsDirectory: string
   /** Ids of a pod's range. */
   readonly idsPerPod: number
-  /** Replaced as a whole when the config is read again: who decides something takes it once. */
-  policy: Policy
+  /** As it is now: another when the config has been read again, so who decides something takes it once. */
+  readonly policy: Policy
 }
 
 export const sysfsOf = (node: Node, sandboxID: string): string => join(node.sysfsDirectory, sandboxID)
