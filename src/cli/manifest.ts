@@ -1,5 +1,6 @@
 import { parseAllDocuments } from 'yaml'
 import { z } from 'zod'
+import { printPath } from '../config/problems.js'
 import type { ContainerFacts } from '../policy/admission.js'
 import type { Subject } from '../policy/rules.js'
 
@@ -101,7 +102,7 @@ export function parseManifest(text: string, fileName: string, imageUser: number)
   const result = podSchema.safeParse(value)
   if (!result.success) {
     const { path, message } = result.error.issues[0]!
-    throw fail(`${path.join('.')}: expected ${message}`)
+    throw fail(`${printPath(path)}: expected ${message}`)
   }
   return manifestOf(result.data, imageUser)
 }

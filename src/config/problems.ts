@@ -14,7 +14,7 @@ export const valueAt = (root: unknown, path: Path): unknown =>
   path.reduce((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], root)
 
 /** As Kubernetes writes the places of fields: `policy.rules[2].match`. */
-const printPath = (path: Path): string =>
+export const printPath = (path: Path): string =>
   path
     .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
     .join('')

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { callAdmin } from '../../src/admin/client.js'
 import type { PodRow, Status } from '../../src/admin/protocol.js'
+import type { Runtime } from './config.js'
 import { type Containerd, startContainerd } from './containerd.js'
 import { Daemon } from './daemon.js'
 import { type ContainerdVersion, checkout, type Progress } from './packages.js'
@@ -18,6 +19,8 @@ export interface NodeOptions {
   readonly config?: Readonly<Record<string, unknown>>
   /** More keys of its section ranges. */
   readonly ranges?: Readonly<Record<string, number>>
+  /** More of the handler's own settings, as pod_annotations. */
+  readonly handlerSettings?: Runtime['settings']
   /** Whether containerd starts the daemon, as a plugin that is in its plugin directory. */
   readonly preinstalled?: boolean
 }
@@ -53,7 +56,12 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const containerd = await startContainerd({
     version: options.version,
     ...(options.progress && { progress: options.progress }),
-    runtimes: ({ directory }) => ({ [HANDLER]: { binary: join(directory, 'nri-userns-runtime') } }),
+    runtimes: ({ directory }) => ({
+      [HANDLER]: {
+        binary: join(directory, 'nri-userns-runtime'),
+        ...(options.handlerSettings && { settings: options.handlerSettings }),
+      },
+    }),
     beforeStart: (containerd) => install(containerd, options),
   })
   const node = describe(containerd)
