@@ -10,7 +10,7 @@ t.test('what the daemon would be asked', async (t) => {
     {
       hostNetwork: true,
       hostIPC: true,
-      securityContext: { runAsUser: 1000, runAsGroup: 7, fsGroup: 2000, supplementalGroups: [3000] },
+      securityContext: { runAsUser: 1000, runAsGroup: 7, fsGroup: 3000, supplementalGroups: [2000] },
       initContainers: [{ name: 'init', securityContext: { privileged: true } }],
       containers: [{ name: 'main', securityContext: { runAsUser: 70000, privileged: false } }],
     },
@@ -51,6 +51,13 @@ t.test('what a manifest leaves out', async (t) => {
     { isUserOfImage: true, subject: { user: 65532 }, facts: { hasUserNamespace: true, highestID: 65532 } },
   ])
   t.equal(parseManifest(text, 'pod.yaml', 65532).sandbox.facts.highestID, 0)
+})
+
+t.test('every id of a pod counts', async (t) => {
+  for (const ids of [{ runAsUser: 9 }, { runAsGroup: 9 }, { fsGroup: 9 }, { supplementalGroups: [1, 9] }]) {
+    const { sandbox, containers } = pod({ securityContext: ids, containers: [{ name: 'a' }] })
+    for (const { facts } of [sandbox, ...containers]) t.equal(facts.highestID, 9, JSON.stringify(ids))
+  }
 })
 
 const bad: [what: string, text: string, message: RegExp][] = [

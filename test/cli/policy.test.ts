@@ -109,6 +109,30 @@ for (const [what, metadata, spec, expected] of cases)
     )
   })
 
+const verdicts = (choices: object, containers: object[]) =>
+  verdictsOn(
+    parseManifest(podOf({ name: 'web' }, { containers }), 'pod.yaml', 0),
+    parseConfig(stringify({ policy: choices }), 'c.yaml').policy,
+    65536,
+  )
+const privilegedContainer = { name: 'p', securityContext: { privileged: true } }
+
+t.test('a privileged pod is left alone with all of its containers', async (t) => {
+  const results = verdicts({ privileged: 'skip' }, [privilegedContainer, user(1)])
+  t.strictSame(
+    results.map(({ outcome }) => outcome),
+    ['skip', 'skip', 'skip'],
+  )
+})
+
+t.test('containers of a sandbox that is refused never come to be', async (t) => {
+  t.match(verdicts({}, [privilegedContainer, user(1)]), [
+    { outcome: 'refuse', reason: /^it is privileged/ },
+    { outcome: 'refuse', reason: 'its sandbox is refused' },
+    { outcome: 'refuse', reason: 'its sandbox is refused' },
+  ])
+})
+
 async function filesOf(t: Test) {
   const { path } = await configOf(t, { policy })
   const directory = t.testdir({})
