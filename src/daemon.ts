@@ -18,16 +18,20 @@ import { Report } from './pods/report.js'
 import { synchronize } from './pods/synchronize.js'
 import { spanOf } from './ranges/origin.js'
 import { checkRoom, othersOf, userNamed } from './ranges/others.js'
+import { LiveConfig } from './reload.js'
 import { type ShimHandlers, ShimServer } from './shim/server.js'
 import { version } from './version.js'
 
 /**
- * Puts the rooms together and serves until SIGTERM or SIGINT.
+ * Puts the rooms together and serves until SIGTERM or SIGINT. At SIGHUP the config is read again.
+ * @param readAgain reads the config from where it was read
  * @throws Error with a sentence when it can't start: nothing has been changed on the node then
  */
-export async function runDaemon(config: Config): Promise<void> {
+export async function runDaemon(config: Config, readAgain: () => Promise<Config>): Promise<void> {
   const stopped = stopSignal()
   const log = createLogger(config.log)
+  const live = new LiveConfig(config, readAgain, log)
+  process.on('SIGHUP', () => void live.reload())
   // Sockets are root's alone by their own mode; a container's init, that is nobody here, walks through to its sysfs.
   await mkdir(config.runDirectory, { recursive: true, mode: 0o711 })
   const report = new Report(version, config.enabled)
@@ -35,17 +39,18 @@ export async function runDaemon(config: Config): Promise<void> {
   // First, as it is also the lock of this node: a second daemon ends here, before it has read the ledger.
   await admin.start()
   try {
-    await serve(config, report, log, stopped)
+    await serve(live, report, log, stopped)
   } finally {
     await admin.stop()
   }
   log.info('stopped')
 }
 
-async function serve(config: Config, report: Report, log: Logger, stopped: Promise<void>): Promise<void> {
+async function serve(live: LiveConfig, report: Report, log: Logger, stopped: Promise<void>): Promise<void> {
+  const config = live.current
   const onProblem = (error: Error) => log.warn('problem', { error })
   const plugin = preinstalled(process.env)
-  const node = config.enabled ? await openNode(config, log, onProblem) : undefined
+  const node = config.enabled ? await openNode(live, log, onProblem) : undefined
   if (node) report.cover(node.ledger)
   const shim = new ShimServer(config.shim.socket, node ? mapping(node, onProblem) : passing(onProblem))
   await shim.start()
@@ -59,7 +64,8 @@ async function serve(config: Config, report: Report, log: Logger, stopped: Promi
   await node?.ledger.flush()
 }
 
-async function openNode(config: Config, log: Logger, onProblem: (error: Error) => void): Promise<Node> {
+async function openNode(live: LiveConfig, log: Logger, onProblem: (error: Error) => void): Promise<Node> {
+  const config = live.current
   const { from, idsPerPod, podLimit, user, kubeletPods } = config.ranges
   const readOwners = async () => {
     const files = await readHostFiles('/etc')
@@ -91,6 +97,9 @@ async function openNode(config: Config, log: Logger, onProblem: (error: Error) =
     usernsDirectory,
     network: config.network,
     idsPerPod,
+    get policy() {
+      return live.current.policy
+    },
     announced: new Set(),
     perform: (works) => kernel.perform(works),
     probe: (volumes, range) => kernel.probe(volumes, range),

@@ -4,6 +4,7 @@ import { version } from '../version.js'
 import { configCommand } from './config.js'
 import { daemonCommand } from './daemon.js'
 import { listCommand } from './list.js'
+import { policyCommand } from './policy.js'
 import { statusCommand } from './status.js'
 
 /** What was asked can't be done: see the sentence on stderr. */
@@ -17,7 +18,7 @@ const program = new Command('nri-userns')
   .addHelpText('after', '\nExit codes: 0 done, 1 it could not be done, 2 wrong usage.')
   .showHelpAfterError('(see nri-userns --help)')
   .exitOverride()
-for (const command of [daemonCommand(), statusCommand(), listCommand(), configCommand()]) {
+for (const command of [daemonCommand(), statusCommand(), listCommand(), policyCommand(), configCommand()]) {
   for (const each of [command, ...command.commands]) each.copyInheritedSettings(program)
   program.addCommand(command)
 }

@@ -6,14 +6,13 @@ import { DEFAULT_CONFIG_FILE, loadConfig } from '../config/load.js'
 export const configOption = (): Option =>
   new Option('-c, --config <file>', `the daemon's config (default: ${DEFAULT_CONFIG_FILE}, if it is there)`)
 
+export const outputOption = (): Option =>
+  new Option('-o, --output <format>', 'how the answer is printed').choices(['table', 'json']).default('table')
+
 /** A command that asks the daemon. */
 export const adminCommand = (name: string): Command =>
   new Command(name)
-    .addOption(
-      new Option('-o, --output <format>', 'how the answer is printed')
-        .choices(['table', 'json'])
-        .default('table'),
-    )
+    .addOption(outputOption())
     .option('--socket <path>', "the daemon's admin socket (default: as the config has it)")
     .addOption(configOption())
 

@@ -2,6 +2,7 @@ import {
   type Document,
   isMap,
   isScalar,
+  isSeq,
   LineCounter,
   type Pair,
   parseDocument,
@@ -44,7 +45,10 @@ export class ConfigDocument {
     return this.#duplicates
   }
 
-  /** A key without a value, all of its own keys commented out perhaps, has the value undefined. */
+  /**
+   * A key without a value, all of its own keys commented out perhaps, has the value undefined. Inside a list it stays
+   * null, which nothing accepts: a rule of the policy that lost a condition would match more than it says.
+   */
   get value(): unknown {
     return withoutNulls(this.#document.toJS())
   }
@@ -54,12 +58,24 @@ export class ConfigDocument {
     let node: unknown = this.#document.contents
     let offset = startOf(node)
     for (const [depth, key] of path.entries()) {
+      if (isSeq(node) && typeof key === 'number' && key < node.items.length) {
+        node = node.items[key]
+        offset = startOf(node)
+        continue
+      }
       const pair = isMap(node) ? this.#pairs.get(node)?.get(String(key)) : undefined
       if (!pair) break
       node = pair.value
       offset = startOf(inKey && depth === path.length - 1 ? pair.key : (node ?? pair.key))
     }
     return { offset, message }
+  }
+
+  /** Line and column of the value at this path, `12:3`; undefined when it isn't in the text. */
+  placeOf(path: Problem['path']): string | undefined {
+    if (!this.#document.hasIn(path)) return undefined
+    const { line, col } = this.#lines.linePos(this.locate({ path, inKey: false, message: '' }).offset)
+    return `${line}:${col}`
   }
 
   /** A line for each mistake, in the order of the text: `config.yaml:12:3: ...`. */
@@ -85,7 +101,7 @@ export class ConfigDocument {
     visit(this.#document, {
       // Without aliases no text can unfold into more than its own size.
       Alias: (_, alias) => {
-        const message = `the alias *${alias.source} is not supported: write the value out`
+        const message = `the alias *${alias.source} is not supported: write the value out, and a text with * in quotes`
         mistakes.push({ offset: startOf(alias), message })
       },
     })

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { createReadStream } from 'node:fs'
 import { ConfigDocument } from './document.js'
 import { explain } from './problems.js'
-import { type Config, configSchema, defaultConfig } from './schema.js'
+import { type Config, configSchema, sampleConfig } from './schema.js'
 
 export const DEFAULT_CONFIG_FILE = '/etc/nri-userns/config.yaml'
 const MAX_BYTES = 1024 * 1024
@@ -15,11 +15,20 @@ export class ConfigError extends Error {
   }
 }
 
+/** A config and where in its file the values stand. */
+export interface PlacedConfig {
+  readonly config: Config
+  /** `/etc/nri-userns/config.yaml:12:3`; undefined for a default that isn't in the file. */
+  readonly placeOf: (path: readonly (string | number)[]) => string | undefined
+}
+
 /**
  * @param fileName what the problems' lines begin with
  * @throws ConfigError with every problem of the text, in its order
  */
-export function parseConfig(text: string, fileName: string): Config {
+export const parseConfig = (text: string, fileName: string): Config => parsePlaced(text, fileName).config
+
+function parsePlaced(text: string, fileName: string): PlacedConfig {
   if (Buffer.byteLength(text) > MAX_BYTES) {
     throw new ConfigError([`${fileName}: larger than ${MAX_BYTES} bytes, which no config of this program is`])
   }
@@ -29,8 +38,14 @@ export function parseConfig(text: string, fileName: string): Config {
   }
   const { value, duplicateKeys } = document
   const result = configSchema.safeParse(value)
-  if (result.success && !duplicateKeys.length) return result.data
-  const problems = explain(result.error?.issues ?? [], value, defaultConfig)
+  if (result.success && !duplicateKeys.length) {
+    const placeOf: PlacedConfig['placeOf'] = (path) => {
+      const place = document.placeOf(path)
+      return place && `${fileName}:${place}`
+    }
+    return { config: result.data, placeOf }
+  }
+  const problems = explain(result.error?.issues ?? [], value, sampleConfig)
   const mistakes = problems.map((problem) => document.locate(problem))
   throw new ConfigError(document.print([...duplicateKeys, ...mistakes], fileName))
 }
@@ -39,14 +54,17 @@ export function parseConfig(text: string, fileName: string): Config {
  * @param path a file that must be there; without it the default file is read, which may be missing
  * @throws ConfigError also when the file can't be read
  */
-export async function loadConfig(path?: string): Promise<Config> {
+export const loadConfig = async (path?: string): Promise<Config> => (await loadPlacedConfig(path)).config
+
+/** As loadConfig, for those who tell where in the file something stands. */
+export async function loadPlacedConfig(path?: string): Promise<PlacedConfig> {
   const fileName = path ?? DEFAULT_CONFIG_FILE
   const bytes = await readStart(fileName).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' && path === undefined) return Buffer.alloc(0)
     throw new ConfigError([`${fileName}: can't be read: ${reason(error)}`])
   })
   if (!isUtf8(bytes)) throw new ConfigError([`${fileName}: is not UTF-8 text`])
-  return parseConfig(bytes.toString(), fileName)
+  return parsePlaced(bytes.toString(), fileName)
 }
 
 /** One byte more than the limit at most, whatever the file is: a device has no end. `end` is inclusive. */

@@ -1,12 +1,12 @@
 import { z } from 'zod'
+import { OUTCOMES } from '../policy/rules.js'
 import type { Origin } from '../ranges/origin.js'
 import { checkPods, checkSpan } from '../ranges/range.js'
+import { checkReason, ruleSchema, rulingKeys, sampleRule } from './rules.js'
+import { oneOf, section } from './words.js'
 
 /** sun_path of unix(7) has 108 bytes, the last of which ends the string. */
 const SOCKET_PATH_BYTES = 107
-
-// Every leaf's message is the end of the sentence "expected ...": whatever the check that failed, the person who wrote
-// the file needs to know what belongs there.
 
 const absolutePath = (maxBytes: number, expected = `an absolute path of at most ${maxBytes} bytes`) =>
   z
@@ -21,12 +21,6 @@ function count(unit: string) {
     .min(0, expected)
     .max(2 ** 32 - 1, expected)
 }
-
-const oneOf = <const T extends readonly [string, ...string[]]>(...words: T) =>
-  z.enum(words, `one of ${words.join(', ')}`)
-
-/** A missing section is one whose keys are all missing, so that each of them gets its default. */
-const section = <T extends z.core.$ZodShape>(keys: T) => z.strictObject(keys, 'a map of keys and values')
 
 const socketPath = absolutePath(SOCKET_PATH_BYTES)
 const nriName = 'letters, digits, ".", "_" and "-", in quotes where it looks like a number'
@@ -68,7 +62,7 @@ const ranges = rangeKeys.transform((keys, context): Origin & { readonly kubeletP
     // The user's entries, and what others own, are looked at when the daemon starts.
     else checkPods(idsPerPod, podLimit)
   } catch (error) {
-    context.addIssue({ code: 'custom', message: (error as RangeError).message })
+    context.addIssue({ code: 'custom', message: (error as RangeError).message, params: { together: true } })
   }
   return isExplicit ? { from, firstID, count, ...rest } : { from, ...rest }
 })
@@ -76,6 +70,15 @@ const ranges = rangeKeys.transform((keys, context): Origin & { readonly kubeletP
 const log = section({
   level: oneOf('debug', 'info', 'warn', 'error').default('info'),
   format: oneOf('auto', 'json', 'pretty').default('auto'),
+})
+
+const policy = section({
+  default: section({ ...rulingKeys, outcome: oneOf(...OUTCOMES).default('map') })
+    .superRefine(checkReason)
+    .prefault({}),
+  hostNamespaces: oneOf('refuse', 'skip').default('refuse'),
+  privileged: oneOf('refuse', 'skip').default('refuse'),
+  rules: z.array(ruleSchema, 'a list of rules').default([]),
 })
 
 /** The daemon's config; what each key means is told in config/config.yaml. */
@@ -100,6 +103,7 @@ export const configSchema = section({
       .regex(/^\d\d$/, nriIndex)
       .default('10'),
   }).prefault({}),
+  policy: policy.prefault({}),
   log: log.prefault({}),
 })
   .prefault({})
@@ -111,3 +115,13 @@ export const configSchema = section({
 
 export type Config = z.output<typeof configSchema>
 export const defaultConfig: Config = configSchema.parse(undefined)
+
+/** Has every key that a config may have, whatever its value: an item of a list stands for all of them. */
+export const sampleConfig = {
+  ...defaultConfig,
+  policy: {
+    ...defaultConfig.policy,
+    default: { ...defaultConfig.policy.default, reason: '' },
+    rules: [sampleRule],
+  },
+}

@@ -1,7 +1,9 @@
 import { Logger as TsLog } from 'tslog'
 import { printable } from './printable.js'
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+/** Ever more severe. */
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof LEVELS)[number]
 
 /** What an event is about. Names that aren't here are free; a field that is undefined is left out. */
 export interface LogFields {
@@ -20,6 +22,11 @@ export interface LogFields {
 
 export type Logger = Record<LogLevel, (message: string, fields?: LogFields) => void>
 
+export interface LeveledLogger extends Logger {
+  /** From now on this and what is more severe is logged. */
+  setLevel(level: LogLevel): void
+}
+
 export interface LogOptions {
   /** The least severe level that is logged. */
   readonly level: LogLevel
@@ -30,7 +37,7 @@ export interface LogOptions {
 }
 
 /** A log of one line an event: a flat JSON object with time, level, msg and the fields, or the same for people. */
-export function createLogger({ level, format, stream = process.stdout }: LogOptions): Logger {
+export function createLogger({ level, format, stream = process.stdout }: LogOptions): LeveledLogger {
   const isPretty = format === 'pretty' || (format === 'auto' && stream.isTTY === true)
   const write = (line: string) => stream.write(`${line}\n`)
   // A reader that went away (the journal restarts) must not end the daemon, which would be an error event's default.
@@ -38,7 +45,7 @@ export function createLogger({ level, format, stream = process.stdout }: LogOpti
 
   const lines = new TsLog<Record<string, unknown>>({
     type: isPretty ? 'pretty' : 'json',
-    minLevel: level.toUpperCase() as Uppercase<LogLevel>,
+    minLevel: 'DEBUG',
     hideLogPositionForProduction: true,
     stylePrettyLogs: stream.isTTY === true,
     prettyLogTemplate: '{{hh}}:{{MM}}:{{ss}}.{{ms}} {{logLevelName}} ',
@@ -55,12 +62,20 @@ export function createLogger({ level, format, stream = process.stdout }: LogOpti
           transportJSON: (event) => write(JSON.stringify(event)),
         },
   })
-  const withStack = level === 'debug'
+  let least = LEVELS.indexOf(level)
+  const logAt =
+    (severity: LogLevel): Logger[LogLevel] =>
+    (message, fields) => {
+      if (LEVELS.indexOf(severity) >= least) lines[severity](message, flat(fields, least === 0))
+    }
   return {
-    debug: (message, fields) => void lines.debug(message, flat(fields, withStack)),
-    info: (message, fields) => void lines.info(message, flat(fields, withStack)),
-    warn: (message, fields) => void lines.warn(message, flat(fields, withStack)),
-    error: (message, fields) => void lines.error(message, flat(fields, withStack)),
+    debug: logAt('debug'),
+    info: logAt('info'),
+    warn: logAt('warn'),
+    error: logAt('error'),
+    setLevel: (level) => {
+      least = LEVELS.indexOf(level)
+    },
   }
 }
 

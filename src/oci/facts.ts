@@ -1,5 +1,7 @@
 import type { ContainerFacts } from '../policy/admission.js'
+import type { Subject } from '../policy/rules.js'
 import type { IdRange } from '../ranges/range.js'
+import type { Identity } from './identity.js'
 import type { Spec } from './spec.js'
 
 const SHAREABLE = ['network', 'pid', 'ipc']
@@ -27,3 +29,18 @@ export const mappedRanges = (spec: Spec): IdRange[] =>
 /** Capabilities that the container's author added for a network that isn't the pod's own. */
 export const vainCapabilities = (spec: Spec): string[] =>
   (spec.process?.capabilities?.bounding ?? []).filter((name) => name === 'CAP_NET_ADMIN')
+
+/**
+ * What rules are asked about.
+ * @param annotations the pod's: those of its sandbox's specification
+ */
+export const subjectOf = (
+  spec: Spec,
+  { role, isAlone, namespace, name }: Identity,
+  annotations: Subject['annotations'] = spec.annotations ?? {},
+): Subject => ({
+  namespace,
+  pod: name,
+  annotations,
+  user: role === 'container' || isAlone ? (spec.process?.user?.uid ?? 0) : undefined,
+})

@@ -3,6 +3,8 @@ import type { Spec } from './spec.js'
 /** Who a container is, as its engine's annotations say. */
 export interface Identity {
   readonly role: 'sandbox' | 'container'
+  /** No engine of pods made it (podman, docker, ctr): a sandbox with a process that is no pause. */
+  readonly isAlone: boolean
   readonly containerID: string
   readonly sandboxID: string
   /** Undefined for a container whose engine tells only its sandbox. */
@@ -43,10 +45,15 @@ const DIALECTS: readonly Dialect[] = [
 /** A container without a pod's annotations (podman, docker, ctr) is a pod of its own. @throws Error with a sentence */
 export function identify(spec: Spec, containerID: string): Identity {
   const annotations = spec.annotations ?? {}
-  const dialect = DIALECTS.find(({ type }) => annotations[type] !== undefined)
+  const [dialect, second] = DIALECTS.filter(({ type }) => annotations[type] !== undefined)
+  // CRI-O passes all annotations of a pod: in another engine's words a pod could give itself any name and namespace.
+  if (dialect && second)
+    throw new Error(
+      `it has both annotations ${dialect.type} and ${second.type}: take the one out of the pod that you put there`,
+    )
   if (!dialect) {
     const alone = { sandboxID: containerID, podUID: containerID, namespace: undefined, name: undefined }
-    return { role: 'sandbox', containerID, containerName: undefined, ...alone }
+    return { role: 'sandbox', isAlone: true, containerID, containerName: undefined, ...alone }
   }
   const role = annotations[dialect.type]
   const sandboxID = annotations[dialect.sandboxID]
@@ -56,6 +63,7 @@ export function identify(spec: Spec, containerID: string): Identity {
   const podUID = annotations[dialect.podUID]
   return {
     role,
+    isAlone: false,
     containerID,
     sandboxID,
     // A sandbox that its engine gave no uid is known by its own id.

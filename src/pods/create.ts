@@ -1,22 +1,22 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { idMapOf } from '../kernel/idmaps.js'
-import { factsOf, mappedRanges, vainCapabilities } from '../oci/facts.js'
+import { factsOf, mappedRanges, subjectOf, vainCapabilities } from '../oci/facts.js'
 import { type Identity, identify } from '../oci/identity.js'
-import { sandboxUserNamespace } from '../oci/modify.js'
 import { planContainer } from '../oci/plan.js'
 import { parseSpec, type Spec } from '../oci/spec.js'
-import { admit } from '../policy/admission.js'
+import { inSandbox } from '../policy/admission.js'
+import { printSetting, type Setting } from '../policy/rules.js'
+import { follow, judge, type Verdict } from '../policy/verdict.js'
 import { type IdRange, printRange } from '../ranges/range.js'
 import type { ContainerRequest } from '../shim/protocol.js'
 import { networkOwnerOf } from './network.js'
 import { type Node, since, sysfsOf } from './node.js'
 import { dropSandbox } from './remove.js'
+import { type MadeSandbox, madeSandbox } from './sandbox.js'
 import { mappableVolumes } from './volumes.js'
 
 /**
- * Makes a container that its runtime is about to create run in its pod's range, or leaves it alone when it has a user
- * namespace of its own.
+ * Makes a container that its runtime is about to create run in its pod's range, or leaves it alone, as the policy says.
  * @throws Error with the reason as a sentence that names the pod; nothing has changed then
  */
 export async function createContainer(node: Node, { containerID, bundle }: ContainerRequest): Promise<void> {
@@ -25,23 +25,24 @@ export async function createContainer(node: Node, { containerID, bundle }: Conta
   try {
     const spec = parseSpec(await readFile(join(bundle, 'config.json'), 'utf8'))
     identity = identify(spec, containerID)
-    const admission = admit(factsOf(spec), node.idsPerPod)
-    if (admission.outcome === 'refuse') throw new Error(admission.reason)
-    if (admission.outcome === 'skip') {
+    const sandbox =
+      identity.role === 'container' ? await madeSandbox(node, spec, identity, bundle) : undefined
+    const verdict = verdictOn(node, spec, identity, sandbox)
+    if (verdict.outcome === 'refuse') throw new Error(verdict.reason)
+    if (verdict.outcome === 'skip') {
       // CNI's ADD may have given it a range; a plain pod is unharmed in the netns that came with it.
       if (node.ledger.podOfSandbox(identity.containerID)) await dropSandbox(node, identity.containerID)
       avoidIfSandbox(node, spec, identity)
-      node.log.info(`${identity.role} left alone`, { ...fields(identity), reason: admission.reason })
+      const { reason, by } = verdict
+      node.log.info(`${identity.role} left alone`, { ...fields(identity), ...ruleField(by), reason })
       return
     }
-    const range = await (identity.role === 'sandbox' ? mapSandbox : mapContainer)(
-      node,
-      spec,
-      identity,
-      bundle,
-    )
+    const range = await (sandbox
+      ? mapContainer(node, spec, identity, bundle, sandbox)
+      : mapSandbox(node, spec, identity, bundle))
     node.log.info(`${identity.role} mapped`, {
       ...fields(identity),
+      ...ruleField(verdict.by),
       range: printRange(range),
       durationMs: since(start),
     })
@@ -54,6 +55,15 @@ export async function createContainer(node: Node, { containerID, bundle }: Conta
     })
     throw new Error(`${describe(identity, containerID)} can't be made: ${reason}`)
   }
+}
+
+function verdictOn(node: Node, spec: Spec, identity: Identity, sandbox: MadeSandbox | undefined): Verdict {
+  const { policy, idsPerPod } = node
+  const facts = factsOf(spec)
+  if (!sandbox) return judge(policy, subjectOf(spec, identity), facts, idsPerPod)
+  const subject = subjectOf(spec, identity, sandbox.annotations)
+  const verdict = judge(policy, subject, inSandbox(facts, sandbox.facts), idsPerPod)
+  return follow(sandbox.home, verdict, facts.hasUserNamespace)
 }
 
 async function mapSandbox(node: Node, spec: Spec, identity: Identity, bundle: string): Promise<IdRange> {
@@ -82,14 +92,15 @@ async function mapSandbox(node: Node, spec: Spec, identity: Identity, bundle: st
   return range
 }
 
-async function mapContainer(node: Node, spec: Spec, identity: Identity, bundle: string): Promise<IdRange> {
-  const { podUID, sandboxID } = identity
-  const entry = node.ledger.podOfSandbox(sandboxID) ?? node.ledger.find(podUID ?? '')
-  if (!entry)
-    throw new Error(
-      `its sandbox ${sandboxID} has no id range (it may be older than nri-userns here): delete the pod, so that it is made anew`,
-    )
-  await checkSandbox(spec, entry.range)
+async function mapContainer(
+  node: Node,
+  spec: Spec,
+  identity: Identity,
+  bundle: string,
+  { entry }: MadeSandbox,
+): Promise<IdRange> {
+  const { range } = entry!
+  const { sandboxID } = identity
   const networkOwner = await networkOwnerOf(node, sandboxID)
   const vain = networkOwner ? [] : vainCapabilities(spec)
   if (vain.length > 0)
@@ -100,31 +111,19 @@ async function mapContainer(node: Node, spec: Spec, identity: Identity, bundle: 
   await node.perform(
     planContainer(spec, identity, {
       bundle,
-      range: entry.range,
+      range,
       sysfs: sysfsOf(node, sandboxID),
-      volumes: await mappableVolumes(node, spec, bundle, entry.range, fields(identity)),
+      volumes: await mappableVolumes(node, spec, bundle, range, fields(identity)),
       networkOwner,
     }),
   )
-  return entry.range
-}
-
-/** The kernel has the last word on where the sandbox lives: its container must not join anything else. */
-async function checkSandbox(spec: Spec, range: IdRange): Promise<void> {
-  const pid = /^\/proc\/(\d+)\//.exec(sandboxUserNamespace(spec) ?? '')?.[1]
-  if (pid === undefined) return
-  const map = await idMapOf(Number(pid))
-  if (!map) throw new Error(`the process ${pid} of its sandbox is gone: the pod is being made anew`)
-  const isRange = map.length === 1 && map[0]!.hostID === range.hostID && map[0]!.length === range.length
-  if (!isRange)
-    throw new Error(
-      `the process ${pid} of its sandbox does not live in the pod's id range ${printRange(range)}: delete the pod, so that it is made anew`,
-    )
+  return range
 }
 
 function avoidIfSandbox(node: Node, spec: Spec, { role, sandboxID, ...identity }: Identity): void {
-  if (role !== 'sandbox') return
-  for (const owner of node.ledger.avoid(sandboxID, mappedRanges(spec)))
+  const ranges = mappedRanges(spec)
+  if (role !== 'sandbox' || ranges.length === 0) return
+  for (const owner of node.ledger.avoid(sandboxID, ranges))
     node.log.error('id range shared', {
       pod: identity.name,
       namespace: identity.namespace,
@@ -133,6 +132,10 @@ function avoidIfSandbox(node: Node, spec: Spec, { role, sandboxID, ...identity }
       reason: `its own user namespace reaches into the range of pod ${owner.namespace}/${owner.name} (${owner.podUID}): end one of the two`,
     })
 }
+
+/** The default goes without saying. */
+const ruleField = (by: Setting | undefined) =>
+  by === undefined || by === 'default' ? {} : { rule: printSetting(by) }
 
 const fields = ({ role, name, namespace, podUID, sandboxID, containerName }: Identity) => ({
   pod: name,

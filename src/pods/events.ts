@@ -18,6 +18,8 @@ export async function sandboxRuns(node: Node, pod: PodSandboxInfo): Promise<void
  */
 export async function confirmSandbox(node: Node, pod: PodSandboxInfo): Promise<PodEntry | undefined> {
   const map = pod.pid > 0 ? await idMapOf(pod.pid) : undefined
+  // Left alone, of a pod that had a range when the policy was another: the range is not of this sandbox.
+  if (map && isHostMap(map) && !node.ledger.podOfSandbox(pod.id)) return undefined
   const entry = await node.ledger.confirm(pod.uid, pod.id, { namespace: pod.namespace, name: pod.name })
   if (!entry) {
     avoid(node, pod, map)

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { IdmapSupport, Volume, Work } from '../kernel/work.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Logger } from '../observe/log.js'
+import type { Policy } from '../policy/rules.js'
 import type { Other } from '../ranges/others.js'
 import type { IdRange } from '../ranges/range.js'
 
@@ -27,6 +28,8 @@ export interface Node {
   readonly readOthers: () => Promise<readonly Other[]>
   /** How much of an event it is that one of them owns ids of the span. */
   readonly othersLevel: 'info' | 'warn'
+  /** As it is now: another when the config has been read again, so who decides something takes it once. */
+  readonly policy: Policy
 }
 
 export const sysfsOf = (node: Node, sandboxID: string): string => join(node.sysfsDirectory, sandboxID)

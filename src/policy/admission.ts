@@ -9,32 +9,74 @@ export interface ContainerFacts {
   readonly highestID: number
 }
 
+/** What becomes of those that can't be mapped for what they ask of the host. */
+export interface Choices {
+  readonly hostNamespaces: 'refuse' | 'skip'
+  readonly privileged: 'refuse' | 'skip'
+}
+
 export type Admission =
   | { readonly outcome: 'map' }
-  | { readonly outcome: 'skip'; readonly reason: string }
-  | { readonly outcome: 'refuse'; readonly reason: string }
+  | { readonly outcome: 'skip' | 'refuse'; readonly reason: string; readonly by?: keyof Choices }
 
 /** @param idsPerPod length of the pod's range, in ids */
-export function admit(facts: ContainerFacts, idsPerPod: number): Admission {
+export function admit(facts: ContainerFacts, idsPerPod: number, choices: Choices): Admission {
   if (facts.hasUserNamespace) return { outcome: 'skip', reason: 'it has a user namespace of its own' }
-  if (facts.hostNamespaces.length > 0)
-    return refuse(
-      `it shares the host's ${facts.hostNamespaces.join(', ')} namespace, which a pod in an id range of its own can't: ` +
-        `take ${facts.hostNamespaces.map((name) => POD_FIELDS[name] ?? name).join(', ')} out of the pod, or run it by another runtime handler`,
-    )
-  if (facts.privileged)
-    return refuse(
-      'it is privileged, which a container in an id range of its own can not be: ' +
-        'take privileged: true out of its securityContext, or run the pod by another runtime handler',
-    )
+  const obstacles = obstaclesOf(facts)
+  const refused = obstacles.find(({ by }) => choices[by] === 'refuse')
+  if (refused) return { outcome: 'refuse', by: refused.by, reason: `${refused.what}, ${refused.why}` }
+  const [skipped] = obstacles
+  if (skipped)
+    return {
+      outcome: 'skip',
+      by: skipped.by,
+      reason: `${skipped.what}, and policy.${skipped.by} leaves it alone`,
+    }
   if (facts.highestID >= idsPerPod)
-    return refuse(
-      `it asks for the user or group id ${facts.highestID}, and a pod has the ids 0-${idsPerPod - 1}: ` +
+    return {
+      outcome: 'refuse',
+      reason:
+        `it asks for the user or group id ${facts.highestID}, and a pod has the ids 0-${idsPerPod - 1}: ` +
         'choose a lower runAsUser, runAsGroup, fsGroup or supplementalGroups, or raise ranges.idsPerPod',
-    )
+    }
   return { outcome: 'map' }
+}
+
+/** A container shares with the host what its sandbox does, though its own specification only names the sandbox. */
+export const inSandbox = (
+  container: ContainerFacts,
+  { hostNamespaces, privileged }: Pick<ContainerFacts, 'hostNamespaces' | 'privileged'>,
+): ContainerFacts => ({
+  ...container,
+  hostNamespaces: [...new Set([...hostNamespaces, ...container.hostNamespaces])],
+  privileged: privileged || container.privileged,
+})
+
+interface Obstacle {
+  readonly by: keyof Choices
+  readonly what: string
+  readonly why: string
 }
 
 const POD_FIELDS: Record<string, string> = { network: 'hostNetwork', pid: 'hostPID', ipc: 'hostIPC' }
 
-const refuse = (reason: string): Admission => ({ outcome: 'refuse', reason })
+function obstaclesOf({ hostNamespaces, privileged }: ContainerFacts): Obstacle[] {
+  const obstacles: Obstacle[] = []
+  if (hostNamespaces.length > 0)
+    obstacles.push({
+      by: 'hostNamespaces',
+      what: `it shares the host's ${hostNamespaces.join(', ')} namespace`,
+      why:
+        "which a pod in an id range of its own can't: " +
+        `take ${hostNamespaces.map((name) => POD_FIELDS[name] ?? name).join(', ')} out of the pod, or run it by another runtime handler`,
+    })
+  if (privileged)
+    obstacles.push({
+      by: 'privileged',
+      what: 'it is privileged',
+      why:
+        'which a container in an id range of its own can not be: ' +
+        'take privileged: true out of its securityContext, or run the pod by another runtime handler',
+    })
+  return obstacles
+}

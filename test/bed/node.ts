@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { callAdmin } from '../../src/admin/client.js'
 import type { PodRow, Status } from '../../src/admin/protocol.js'
+import type { Runtime } from './config.js'
 import { type Containerd, startContainerd } from './containerd.js'
 import { Daemon } from './daemon.js'
 import { type ContainerdVersion, checkout, type Progress } from './packages.js'
@@ -20,6 +21,8 @@ export interface NodeOptions {
   readonly ranges?: Readonly<Record<string, number>>
   /** owned: the handler's CNI chain begins with our plugin. */
   readonly network?: 'owned'
+  /** More of the handler's own settings, as pod_annotations. */
+  readonly handlerSettings?: Runtime['settings']
   /** Whether containerd starts the daemon, as a plugin that is in its plugin directory. */
   readonly preinstalled?: boolean
 }
@@ -73,6 +76,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       [HANDLER]: {
         binary: join(directory, 'nri-userns-runtime'),
         ...(options.network && { cniChain: [{ type: CNI_PLUGIN }, { type: SWITCH }] }),
+        ...(options.handlerSettings && { settings: options.handlerSettings }),
       },
     }),
     cniPlugins: ({ directory }) => ({

@@ -26,7 +26,7 @@ t.test('help and version', async (t) => {
   t.strictSame(await nriUserns(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
   const { code, stdout } = await nriUserns(['--help'])
   t.equal(code, 0)
-  for (const command of ['daemon', 'status', 'list', 'config'])
+  for (const command of ['daemon', 'status', 'list', 'policy', 'config'])
     t.match(stdout, new RegExp(`^  ${command} `, 'm'))
   t.match((await nriUserns(['list', '--help'])).stdout, /--quiet/)
 })

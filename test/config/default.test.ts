@@ -13,3 +13,16 @@ t.test('the commented default means the defaults', async (t) => {
 t.test('it names every key with its default, commented ones too', async (t) => {
   t.strictSame(parse(text.replaceAll(/^( *)# (socket: )/gm, '$1$2')), defaultConfig)
 })
+
+t.test('its examples are valid', async (t) => {
+  const examples = text.replace(
+    /rules: \[\]\n((?: *#.*\n)+)/,
+    (_, lines: string) => `rules:\n${lines.replaceAll('# ', '  ')}`,
+  )
+  const { rules } = parseConfig(examples, 'config.yaml').policy
+  t.match(rules, [
+    { match: { namespace: ['kube-system', 'monitoring-*'] }, outcome: 'skip' },
+    { match: { annotations: { 'example.com/reviewed': '*' } }, outcome: 'map', allow: ['skip'] },
+    { match: { user: ['root'] }, outcome: 'refuse', reason: /runAsUser/ },
+  ])
+})

@@ -56,13 +56,187 @@ t.test('ids from elsewhere', async (t) => {
   t.strictSame({ ...rest.ranges }, { ...keys, from: 'rest', user: 'nri-userns', podLimit: 65534 })
 })
 
+t.test('rules of the policy', async (t) => {
+  const text = `policy:
+  default: { outcome: refuse, reason: not here, allow: [map] }
+  hostNamespaces: skip
+  rules:
+    - match: { namespace: kube-system, user: root }
+      outcome: skip
+    - match:
+        namespace: [a, 'b-*']
+        pod: '*'
+        annotations: { example.com/a: '', b: 'x*' }
+        user: [nonroot, 0]
+      outcome: map
+      allow: [skip, refuse]`
+  t.strictSame(parseConfig(text, 'config.yaml').policy, {
+    default: { outcome: 'refuse', reason: 'not here', allow: ['map'] },
+    hostNamespaces: 'skip',
+    privileged: 'refuse',
+    rules: [
+      { match: { namespace: ['kube-system'], user: ['root'] }, outcome: 'skip', allow: [] },
+      {
+        match: {
+          namespace: ['a', 'b-*'],
+          pod: ['*'],
+          annotations: { 'example.com/a': '', b: 'x*' },
+          user: ['nonroot', 0],
+        },
+        outcome: 'map',
+        allow: ['skip', 'refuse'],
+      },
+    ],
+  })
+})
+
 t.test('sockets lie in the run directory, unless they are given', async (t) => {
   const config = parseConfig('runDirectory: /run/other\nadmin:\n  socket: /tmp/a.sock', 'config.yaml')
   t.equal(config.shim.socket, '/run/other/shim.sock')
   t.equal(config.admin.socket, '/tmp/a.sock')
 })
 
-const keys = 'enabled, ranges, network, volumes, stateDirectory, runDirectory, shim, admin, nri, log'
+const keys = 'enabled, ranges, network, volumes, stateDirectory, runDirectory, shim, admin, nri, policy, log'
+const policyKeys = 'outcome, allow, reason'
+const policyFaults: [name: string, text: string, problems: string[]][] = [
+  [
+    'a slip in a key of a condition',
+    'policy:\n  rules:\n    - match: { namespace: a }\n      outcome: skip\n    - match:\n        namespaces: b\n      outcome: skip',
+    ['6:9: unknown key "namespaces" in policy.rules[1].match; did you mean "namespace"?'],
+  ],
+  [
+    'a slip in a key of a rule',
+    'policy:\n  rules:\n    - match: { pod: a }\n      outcom: skip',
+    [
+      '3:7: policy.rules[0].outcome: expected one of map, skip, refuse, found nothing',
+      '4:7: unknown key "outcom" in policy.rules[0]; did you mean "outcome"?',
+    ],
+  ],
+  [
+    'a condition on something else',
+    'policy:\n  rules:\n    - match: { labels: { a: b } }\n      outcome: skip',
+    ['3:16: unknown key "labels" in policy.rules[0].match; the keys are namespace, pod, annotations, user'],
+  ],
+  [
+    'a default that is a word',
+    'policy:\n  default: skip',
+    ['2:12: policy.default: expected a map of keys and values, found the text "skip"'],
+  ],
+  [
+    'a key of nobody in the default',
+    'policy:\n  default: { match: {} }',
+    [`2:14: unknown key "match" in policy.default; the keys are ${policyKeys}`],
+  ],
+  [
+    'an outcome that is none',
+    'policy:\n  default:\n    outcome: allow',
+    ['3:14: policy.default.outcome: expected one of map, skip, refuse, found the text "allow"'],
+  ],
+  [
+    'a choice that is none',
+    'policy:\n  privileged: map',
+    ['2:15: policy.privileged: expected one of refuse, skip, found the text "map"'],
+  ],
+  [
+    'rules that are a map',
+    'policy:\n  rules: { a: b }',
+    ['2:10: policy.rules: expected a list of rules, found a map'],
+  ],
+  [
+    'a rule that is a word, and one that is nothing',
+    'policy:\n  rules:\n    - skip\n    -',
+    [
+      '3:7: policy.rules[0]: expected a map of keys and values, found the text "skip"',
+      '4:6: policy.rules[1]: expected a map of keys and values, found nothing',
+    ],
+  ],
+  [
+    'a rule without conditions',
+    'policy:\n  rules:\n    - match: {}\n      outcome: skip',
+    [
+      '3:14: policy.rules[0].match: expected one condition or more (namespace, pod, annotations, user), as policy.default is for all others, found an empty map',
+    ],
+  ],
+  [
+    'a rule without a match',
+    'policy:\n  rules:\n    - outcome: skip',
+    ['3:7: policy.rules[0].match: expected a map of keys and values, found nothing'],
+  ],
+  [
+    'a condition that lost its value',
+    'policy:\n  rules:\n    - match:\n        namespace:\n        # - kube-system\n        pod: a\n      outcome: skip',
+    [
+      '4:19: policy.rules[0].match.namespace: expected a namespace (a-z, 0-9, "-"), a glob with *, or a list of them, found nothing',
+    ],
+  ],
+  [
+    'a list that lost its values',
+    'policy:\n  rules:\n    - match: { pod: [] }\n      outcome: skip',
+    [
+      '3:21: policy.rules[0].match.pod: expected a name of pods (a-z, 0-9, "-", "."), a glob with *, or a list of them, found an empty list',
+    ],
+  ],
+  [
+    'a name that no namespace has, in a list',
+    'policy:\n  rules:\n    - match:\n        namespace:\n          - kube-system\n          - Kube System\n          - 7\n      outcome: skip',
+    [
+      '6:13: policy.rules[0].match.namespace[1]: expected a namespace (a-z, 0-9, "-"), a glob with *, or a list of them, found the text "Kube System"',
+      '7:13: policy.rules[0].match.namespace[2]: expected a namespace (a-z, 0-9, "-"), a glob with *, or a list of them, found 7',
+    ],
+  ],
+  [
+    'an annotation without quotes',
+    'policy:\n  rules:\n    - match:\n        annotations:\n          example.com/trusted: true\n      outcome: skip',
+    [
+      '5:32: policy.rules[0].match.annotations.example.com/trusted: expected a text or glob in quotes, found true',
+    ],
+  ],
+  [
+    'no annotations',
+    'policy:\n  rules:\n    - match: { annotations: {} }\n      outcome: skip',
+    [
+      '3:29: policy.rules[0].match.annotations: expected a map of annotations, each with a text or glob in quotes, found an empty map',
+    ],
+  ],
+  [
+    'users that are none',
+    'policy:\n  rules:\n    - match: { user: admin }\n      outcome: map\n    - match: { user: [0, -1] }\n      outcome: map',
+    [
+      '3:22: policy.rules[0].match.user: expected root, nonroot, a uid, or a list of them, found the text "admin"',
+      '5:26: policy.rules[1].match.user[1]: expected root, nonroot, a uid, or a list of them, found -1',
+    ],
+  ],
+  [
+    'a reason that nobody is told',
+    'policy:\n  default:\n    reason: because\n  rules:\n    - match: { pod: a }\n      outcome: skip\n      reason: because',
+    [
+      '3:13: policy.default.reason: expected a reason only where outcome is refuse, found the text "because"',
+      '7:15: policy.rules[0].reason: expected a reason only where outcome is refuse, found the text "because"',
+    ],
+  ],
+  [
+    'reasons that are no sentence',
+    `policy:\n  default: { outcome: refuse, reason: ' ' }\n  rules:\n    - match: { pod: a }\n      outcome: refuse\n      reason: "a\\nb"\n    - match: { pod: a }\n      outcome: refuse\n      reason: ${'x'.repeat(301)}`,
+    [
+      '2:39: policy.default.reason: expected a sentence on one line, of at most 300 characters, found the text " "',
+      '6:15: policy.rules[0].reason: expected a sentence on one line, of at most 300 characters, found the text "a\\nb"',
+      `9:15: policy.rules[1].reason: expected a sentence on one line, of at most 300 characters, found the text "${'x'.repeat(60)}..."`,
+    ],
+  ],
+  [
+    'an outcome that nobody can ask for',
+    'policy:\n  default:\n    allow: [skip, none]\n  rules:\n    - match: { pod: a }\n      outcome: map\n      allow: skip',
+    [
+      '3:19: policy.default.allow[1]: expected one of map, skip, refuse, found the text "none"',
+      '7:14: policy.rules[0].allow: expected a list of map, skip, refuse, found the text "skip"',
+    ],
+  ],
+  [
+    'a glob without quotes',
+    'policy:\n  rules:\n    - match: { pod: *-a }\n      outcome: map',
+    ['3:21: the alias *-a is not supported: write the value out, and a text with * in quotes'],
+  ],
+]
 const bad: [name: string, text: string, problems: string[]][] = [
   ['a slip in a key', 'enable: true', ['1:1: unknown key "enable"; did you mean "enabled"?']],
   [
@@ -199,13 +373,18 @@ const bad: [name: string, text: string, problems: string[]][] = [
       `1:17: ranges.user: expected the login name of a user other than kubelet, in quotes where it looks like a number, found ${user === '1000' ? user : `the text "${user.replaceAll("'", '')}"`}`,
     ],
   ]),
+  ...policyFaults,
   ['a key twice', 'log:\n  level: info\n  level: info', ['3:3: key "level" is given twice']],
   [
     'an alias',
     'shim: &x\n  socket: /a\nadmin: *x',
-    ['3:8: the alias *x is not supported: write the value out'],
+    ['3:8: the alias *x is not supported: write the value out, and a text with * in quotes'],
   ],
-  ['an endless alias', 'log: &x [*x]', ['1:10: the alias *x is not supported: write the value out']],
+  [
+    'an endless alias',
+    'log: &x [*x]',
+    ['1:10: the alias *x is not supported: write the value out, and a text with * in quotes'],
+  ],
   ['an unknown tag', 'enabled: !maybe true', ['1:10: Unresolved tag: !maybe']],
   ['a tab', 'log:\n\tlevel: info', ['2:1: Tabs are not allowed as indentation']],
   [

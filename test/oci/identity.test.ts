@@ -46,12 +46,22 @@ t.test('a sandbox without a uid is known by its id', async (t) => {
 })
 
 t.test('a container of no pod is a pod of its own', async (t) => {
-  t.match(identify({}, 'c9'), { role: 'sandbox', sandboxID: 'c9', podUID: 'c9' })
+  t.match(identify({}, 'c9'), { role: 'sandbox', isAlone: true, sandboxID: 'c9', podUID: 'c9' })
+  t.equal(identify(cri('sandbox'), 's1').isAlone, false)
 })
 
 t.test('refused', async (t) => {
   t.throws(() => identify(cri('pod'), 'x'), { message: /"pod", and neither sandbox nor container/ })
   t.throws(() => identify({ annotations: { 'io.kubernetes.cri.container-type': 'sandbox' } }, 'x'), {
     message: /no io.kubernetes.cri.sandbox-id/,
+  })
+  // A pod of CRI-O whose author writes containerd's annotations, to be taken for another pod.
+  const posing = cri('sandbox', {
+    'io.kubernetes.cri-o.ContainerType': 'sandbox',
+    'io.kubernetes.cri-o.SandboxID': 's1',
+    'io.kubernetes.cri.sandbox-namespace': 'kube-system',
+  })
+  t.throws(() => identify(posing, 's1'), {
+    message: /both annotations .*cri.container-type and .*cri-o.ContainerType/,
   })
 })

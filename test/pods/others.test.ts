@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { defaultConfig } from '../../src/config/schema.js'
 import type { LogFields, LogLevel } from '../../src/observe/log.js'
 import type { Node } from '../../src/pods/node.js'
 import { avoidOthers, avoidOwners } from '../../src/pods/others.js'
@@ -23,6 +24,7 @@ async function open(t: Test, readOthers: () => Promise<Other[]>, othersLevel: No
     ledger: await openLedger(scratch(t), { span: spanOf(4), podLimit: 4 }),
     perform: async () => {},
     probe: async () => [],
+    policy: defaultConfig.policy,
     unsupportedVolumes: 'refuse',
     network: 'shared',
     log: { debug: writer('debug'), info: writer('info'), warn: writer('warn'), error: writer('error') },

@@ -1,7 +1,9 @@
 import t from 'tap'
-import { admit, type ContainerFacts } from '../../src/policy/admission.js'
+import { admit, type Choices, type ContainerFacts, inSandbox } from '../../src/policy/admission.js'
 
 const plain: ContainerFacts = { hostNamespaces: [], privileged: false, hasUserNamespace: false, highestID: 0 }
+
+const strict: Choices = { hostNamespaces: 'refuse', privileged: 'refuse' }
 
 const cases: [what: string, facts: Partial<ContainerFacts>, outcome: string, reason?: RegExp][] = [
   ['a plain container', {}, 'map'],
@@ -25,12 +27,70 @@ const cases: [what: string, facts: Partial<ContainerFacts>, outcome: string, rea
 
 for (const [what, facts, outcome, reason] of cases) {
   t.test(`${what}: ${outcome}`, async (t) => {
-    const admission = admit({ ...plain, ...facts }, 65536)
+    const admission = admit({ ...plain, ...facts }, 65536, strict)
     t.equal(admission.outcome, outcome)
     if (reason) t.match('reason' in admission && admission.reason, reason)
   })
 }
 
 t.test('a longer range has room for higher ids', async (t) => {
-  t.equal(admit({ ...plain, highestID: 65536 }, 131072).outcome, 'map')
+  t.equal(admit({ ...plain, highestID: 65536 }, 131072, strict).outcome, 'map')
+})
+
+const onHost = { hostNamespaces: ['network'] }
+const privileged = { privileged: true }
+const choices: [
+  what: string,
+  facts: Partial<ContainerFacts>,
+  Partial<Choices>,
+  outcome: string,
+  by?: string,
+][] = [
+  ["the host's network, left alone", onHost, { hostNamespaces: 'skip' }, 'skip', 'hostNamespaces'],
+  ["the host's network, the other choice", onHost, { privileged: 'skip' }, 'refuse', 'hostNamespaces'],
+  ['privileged, left alone', privileged, { privileged: 'skip' }, 'skip', 'privileged'],
+  ['privileged, the other choice', privileged, { hostNamespaces: 'skip' }, 'refuse', 'privileged'],
+  ['both, one left alone', { ...onHost, ...privileged }, { privileged: 'skip' }, 'refuse', 'hostNamespaces'],
+  ['both, the other', { ...onHost, ...privileged }, { hostNamespaces: 'skip' }, 'refuse', 'privileged'],
+  [
+    'both, left alone',
+    { ...onHost, ...privileged },
+    { hostNamespaces: 'skip', privileged: 'skip' },
+    'skip',
+    'hostNamespaces',
+  ],
+  [
+    'left alone, whatever its ids',
+    { ...onHost, highestID: 70000 },
+    { hostNamespaces: 'skip' },
+    'skip',
+    'hostNamespaces',
+  ],
+  ['neither', {}, { hostNamespaces: 'skip', privileged: 'skip' }, 'map'],
+]
+
+for (const [what, facts, chosen, outcome, by] of choices) {
+  t.test(`${what}: ${outcome}`, async (t) => {
+    const admission = admit({ ...plain, ...facts }, 65536, { ...strict, ...chosen })
+    t.equal(admission.outcome, outcome)
+    t.equal('by' in admission ? admission.by : undefined, by)
+  })
+}
+
+t.test('a container shares what its sandbox shares, and only that', async (t) => {
+  const own = { ...plain, hostNamespaces: ['pid'], highestID: 7 }
+  const sandbox = {
+    ...plain,
+    hostNamespaces: ['network', 'pid'],
+    privileged: true,
+    hasUserNamespace: true,
+    highestID: 9,
+  }
+  t.strictSame(inSandbox(own, sandbox), {
+    hostNamespaces: ['network', 'pid'],
+    privileged: true,
+    hasUserNamespace: false,
+    highestID: 7,
+  })
+  t.strictSame(inSandbox({ ...plain, privileged: true }, plain), { ...plain, privileged: true })
 })

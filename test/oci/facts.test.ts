@@ -1,0 +1,34 @@
+import t from 'tap'
+import { subjectOf } from '../../src/oci/facts.js'
+import { identify } from '../../src/oci/identity.js'
+import type { Spec } from '../../src/oci/spec.js'
+
+const annotations = (type: string) => ({
+  'io.kubernetes.cri.container-type': type,
+  'io.kubernetes.cri.sandbox-id': 's1',
+  'io.kubernetes.cri.sandbox-namespace': 'shop',
+  'io.kubernetes.cri.sandbox-name': 'web',
+  a: type,
+})
+const process = { user: { uid: 7 } }
+const subject = (spec: Spec, ofPod?: Record<string, string>) => subjectOf(spec, identify(spec, 'c1'), ofPod)
+
+t.test('a sandbox has the name and annotations of its pod, and no user', async (t) => {
+  const spec = { annotations: annotations('sandbox'), process }
+  t.strictSame(subject(spec), {
+    namespace: 'shop',
+    pod: 'web',
+    annotations: spec.annotations,
+    user: undefined,
+  })
+})
+
+t.test('a container has its user, and the annotations of its sandbox', async (t) => {
+  const spec = { annotations: annotations('container'), process }
+  t.match(subject(spec, { a: 'pod' }), { pod: 'web', annotations: { a: 'pod' }, user: 7 })
+  t.equal(subject({ annotations: annotations('container') }).user, 0, 'root, when none is told')
+})
+
+t.test('a container of no pod has a user', async (t) => {
+  t.strictSame(subject({ process }), { namespace: undefined, pod: undefined, annotations: {}, user: 7 })
+})
