@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { factsOf, mappedRanges, subjectOf, vainCapabilities } from '../oci/facts.js'
 import { type Identity, identify } from '../oci/identity.js'
-import { planContainer } from '../oci/plan.js'
+import { planContainer, type Surroundings } from '../oci/plan.js'
 import { parseSpec, type Spec } from '../oci/spec.js'
 import { inSandbox } from '../policy/admission.js'
 import { printSetting, type Setting } from '../policy/rules.js'
@@ -76,15 +76,7 @@ async function mapSandbox(node: Node, spec: Spec, identity: Identity, bundle: st
     )
   const { range } = await node.ledger.assign({ uid: podUID!, namespace, name }, { id: sandboxID, bundle })
   try {
-    await node.perform(
-      planContainer(spec, identity, {
-        bundle,
-        range,
-        sysfs: sysfsOf(node, sandboxID),
-        volumes: await mappableVolumes(node, spec, bundle, range, fields(identity)),
-        networkOwner,
-      }),
-    )
+    await carryOut(node, spec, identity, { bundle, range, networkOwner })
   } catch (error) {
     await dropSandbox(node, sandboxID)
     throw error
@@ -100,24 +92,26 @@ async function mapContainer(
   { entry }: MadeSandbox,
 ): Promise<IdRange> {
   const { range } = entry!
-  const { sandboxID } = identity
-  const networkOwner = await networkOwnerOf(node, sandboxID)
+  const networkOwner = await networkOwnerOf(node, identity.sandboxID)
   const vain = networkOwner ? [] : vainCapabilities(spec)
   if (vain.length > 0)
     node.log.warn('capabilities in vain', {
       ...fields(identity),
       reason: `${vain.join(', ')} mean nothing in a network namespace of the host's: give the pod its own, network: owned`,
     })
-  await node.perform(
-    planContainer(spec, identity, {
-      bundle,
-      range,
-      sysfs: sysfsOf(node, sandboxID),
-      volumes: await mappableVolumes(node, spec, bundle, range, fields(identity)),
-      networkOwner,
-    }),
-  )
+  await carryOut(node, spec, identity, { bundle, range, networkOwner })
   return range
+}
+
+async function carryOut(
+  node: Node,
+  spec: Spec,
+  identity: Identity,
+  place: Pick<Surroundings, 'bundle' | 'range' | 'networkOwner'>,
+): Promise<void> {
+  const volumes = await mappableVolumes(node, spec, place.bundle, place.range, fields(identity))
+  const sysfs = sysfsOf(node, identity.sandboxID)
+  await node.perform(planContainer(spec, identity, { ...place, sysfs, volumes }))
 }
 
 function avoidIfSandbox(node: Node, spec: Spec, { role, sandboxID, ...identity }: Identity): void {

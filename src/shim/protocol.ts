@@ -1,4 +1,5 @@
 import { isAbsolute } from 'node:path'
+import type { CniInput } from '../cni/call.js'
 
 /** What hooks/ asks when it is called as an OCI runtime; see hooks/main.c for the wire format. */
 export interface ContainerRequest {
@@ -9,15 +10,8 @@ export interface ContainerRequest {
 }
 
 /** What hooks/ asks when it is called as a CNI plugin: its environment and its stdin, as they are. */
-export interface CniRequest {
+export interface CniRequest extends CniInput {
   readonly verb: 'cni'
-  readonly command: string
-  readonly containerID: string
-  readonly netns: string
-  readonly ifName: string
-  readonly args: string
-  /** JSON, not looked at yet. */
-  readonly config: string
 }
 
 export type ShimRequest = ContainerRequest | CniRequest

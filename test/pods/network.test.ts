@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
+import { readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
-import { HANDLER, mountsBelow, type Node } from '../bed/index.js'
+import { HANDLER, mountsBelow, type Node, run } from '../bed/index.js'
 import {
   firstIDOf,
   hostIDs,
@@ -192,6 +193,92 @@ onContainerd(
       }),
     )
     t.strictSame(await node.list(), [])
+    t.strictSame(await mountPoints(node), mountsBefore)
+    t.strictSame(await readdir(join(node.runDirectory, 'userns')), [])
+  },
+  OWNED,
+)
+
+/** Calls the plugin as the runtime does, for a netns that no runtime knows. */
+function pluginOf(node: Node, netns: string) {
+  const plugin = join(node.containerd.directory, 'nri-userns-cni')
+  return async (command: string, sandbox: string, config: object = {}) => {
+    const child = execFile(plugin, {
+      env: {
+        CNI_COMMAND: command,
+        CNI_CONTAINERID: sandbox,
+        CNI_NETNS: netns,
+        CNI_IFNAME: 'eth0',
+        CNI_ARGS: `K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_UID=uid-${sandbox}`,
+      },
+    })
+    child.stdin!.end(JSON.stringify({ cniVersion: '1.1.0', name: 'n', type: 'nri-userns-cni', ...config }))
+    const output = await text(child.stdout!)
+    return output === '' ? undefined : (JSON.parse(output) as Record<string, unknown>)
+  }
+}
+
+onContainerd(
+  'calls of the CNI plugin',
+  async (t, node) => {
+    const mountsBefore = await mountPoints(node)
+    const netns = join(node.containerd.directory, 'netns')
+    await writeFile(netns, '')
+    await run('unshare', ['--net', 'sh', '-c', `mount --bind /proc/self/ns/net ${netns}`])
+    const call = pluginOf(node, netns)
+    const owned = async () => (await stat(netns)).ino
+    const before = await owned()
+    const result = { cniVersion: '1.1.0', interfaces: [], ips: [], routes: [], dns: {} }
+
+    await t.test('ADD, and again', async (t) => {
+      t.strictSame(await call('ADD', 's1'), result)
+      t.match(await node.list(), [{ pod: 'web', namespace: 'shop', uid: 'uid-s1', state: 'creating' }])
+      const first = await owned()
+      t.not(first, before, 'another netns is in its place')
+      t.strictSame(await call('ADD', 's1'), result)
+      t.equal(await owned(), first)
+      t.equal((await node.list()).length, 1)
+      t.equal(await call('CHECK', 's1'), undefined)
+      t.match(await call('CHECK', 's2'), { msg: /not owned by its pod/ })
+      t.equal(await call('STATUS', ''), undefined)
+    })
+
+    await t.test('the daemon dies before the sandbox is made', async (t) => {
+      await node.daemon.end('SIGKILL')
+      await node.startDaemon()
+      t.match(await node.list(), [{ uid: 'uid-s1' }], 'its netns is still there')
+      t.equal(await call('CHECK', 's1'), undefined)
+    })
+
+    await t.test('DEL, and again, and of the unknown', async (t) => {
+      for (const sandbox of ['s1', 's1', 'never-seen']) t.equal(await call('DEL', sandbox), undefined)
+      t.strictSame(await node.list(), [])
+      t.strictSame(await readdir(join(node.runDirectory, 'userns')), [])
+    })
+
+    await t.test('a netns that another user namespace owns is left to it', async (t) => {
+      const first = await owned()
+      t.strictSame(await call('ADD', 's3'), result)
+      t.equal(await owned(), first)
+      t.strictSame(await node.list(), [])
+    })
+
+    await t.test('GC frees what no runtime speaks for', async (t) => {
+      await run('umount', [netns])
+      await run('unshare', ['--net', 'sh', '-c', `mount --bind /proc/self/ns/net ${netns}`])
+      await call('ADD', 's4')
+      await call('GC', '', { 'cni.dev/valid-attachments': [{ containerID: 's4', ifname: 'eth0' }] })
+      t.match(await node.list(), [{ uid: 'uid-s4' }])
+      t.match(await call('GC', ''), { msg: /valid-attachments/ }, 'not without a list')
+      await call('GC', '', { 'cni.dev/valid-attachments': [] })
+      t.strictSame(await node.list(), [])
+    })
+
+    await t.test('a netns that is none', async (t) => {
+      await run('umount', [netns])
+      t.match(await call('ADD', 's5'), { code: 11, msg: /nri-userns: pod shop\/web can't own its network: / })
+      t.strictSame(await node.list(), [])
+    })
     t.strictSame(await mountPoints(node), mountsBefore)
     t.strictSame(await readdir(join(node.runDirectory, 'userns')), [])
   },
