@@ -24,6 +24,12 @@ export const mountPointsBelow = (directory: string): string[] =>
     .filter((point) => point.startsWith(`${directory}/`))
     .reverse()
 
+/** Everything about the mounts below a directory; other tests mount elsewhere at the same time. */
+export const mountLines = (directory: string): string[] =>
+  readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .filter((line) => line.split(' ')[1]?.startsWith(`${directory}/`))
+
 /** An overlay as a snapshotter mounts it: <n>/fs layers, topmost first, with upper and work in one directory. */
 export function mountOverlay(
   directory: string,

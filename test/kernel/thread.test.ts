@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { KernelThread } from '../../src/kernel/thread.js'
 import type { Work } from '../../src/kernel/work.js'
-import { mountOverlay, mountPointsBelow, newNetns, scratchDirectory } from './scratch.js'
+import { mountLines, mountOverlay, mountPointsBelow, newNetns, scratchDirectory } from './scratch.js'
 
 const range = { hostID: 131072, length: 65536 }
 
@@ -118,13 +118,13 @@ t.test('a snapshot that is a directory, undone', async (t) => {
   const rootfs = join(directory, 'rootfs')
   mkdirSync(rootfs)
   execFileSync('mount', ['--bind', '-o', 'nosuid', layer!, rootfs])
-  const before = readFileSync('/proc/self/mounts', 'utf8')
+  const before = mountLines(directory)
   const work: Work[] = [
     { kind: 'mapRootfs', rootfs, range },
     { kind: 'replaceFile', path: join(directory, 'missing.json'), text: '{}' },
   ]
   await t.rejects(kernel.perform(work), { message: /missing\.json[^;]*$/ })
-  t.equal(readFileSync('/proc/self/mounts', 'utf8'), before)
+  t.strictSame(mountLines(directory), before)
   t.equal(statSync(join(rootfs, 'root-2')).uid, 0)
 })
 
@@ -144,11 +144,11 @@ t.test('a layer that can not be mapped is refused, and the overlay left as it is
   const directory = scratchDirectory(t)
   const inner = mountOverlay(join(directory, 'inner'), layersIn(directory))
   const { rootfs } = mountOverlay(directory, [inner.rootfs])
-  const before = readFileSync('/proc/self/mounts', 'utf8')
+  const before = mountLines(directory)
   await t.rejects(kernel.perform([{ kind: 'mapRootfs', rootfs, range }]), {
     message: /that the kernel can't map ids on/,
   })
-  t.equal(readFileSync('/proc/self/mounts', 'utf8'), before)
+  t.strictSame(mountLines(directory), before)
 })
 
 t.test('what was done is undone in reverse when a later work fails', async (t) => {
@@ -156,7 +156,7 @@ t.test('what was done is undone in reverse when a later work fails', async (t) =
   const { rootfs } = mountOverlay(directory, layersIn(directory), ',metacopy=on')
   const config = join(directory, 'config.json')
   writeFileSync(config, '{}', { mode: 0o640 })
-  const before = { mounts: readFileSync('/proc/self/mounts', 'utf8'), mode: statSync(directory).mode }
+  const before = { mounts: mountLines(directory), mode: statSync(directory).mode }
   const sysfs = join(directory, 'sysfs')
   await t.rejects(
     kernel.perform([
@@ -170,7 +170,7 @@ t.test('what was done is undone in reverse when a later work fails', async (t) =
   t.equal(statSync(directory).gid, 0)
   t.equal(statSync(directory).mode, before.mode)
   t.equal(statSync(join(rootfs, 'root-1')).uid, 0)
-  t.equal(readFileSync('/proc/self/mounts', 'utf8'), before.mounts)
+  t.strictSame(mountLines(directory), before.mounts)
   t.notOk(existsSync(sysfs))
 })
 
