@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { version } from '../version.js'
 import { configCommand } from './config.js'
 import { daemonCommand } from './daemon.js'
+import { doctorCommand } from './doctor.js'
 import { listCommand } from './list.js'
 import { policyCommand } from './policy.js'
 import { statusCommand } from './status.js'
@@ -18,7 +19,14 @@ const program = new Command('nri-userns')
   .addHelpText('after', '\nExit codes: 0 done, 1 it could not be done, 2 wrong usage.')
   .showHelpAfterError('(see nri-userns --help)')
   .exitOverride()
-for (const command of [daemonCommand(), statusCommand(), listCommand(), policyCommand(), configCommand()]) {
+for (const command of [
+  daemonCommand(),
+  statusCommand(),
+  listCommand(),
+  doctorCommand(),
+  policyCommand(),
+  configCommand(),
+]) {
   for (const each of [command, ...command.commands]) each.copyInheritedSettings(program)
   program.addCommand(command)
 }
