@@ -9,7 +9,7 @@ export interface Probes {
   readonly maxUserNamespaces: number
   readonly nri: SocketProbe
   /** undefined: the daemon doesn't answer. */
-  readonly daemon: { readonly nriState: string; readonly free: number; readonly limit: number } | undefined
+  readonly daemon: { readonly nriState: string; readonly free: number } | undefined
 }
 
 export interface RuntimeProbe {

@@ -86,7 +86,7 @@ async function probeSocket(path: string): Promise<SocketProbe> {
 async function probeDaemon(socketPath: string): Promise<Probes['daemon']> {
   try {
     const { nri, ranges } = await callAdmin(socketPath, 'status')
-    return { nriState: nri.state, free: ranges.free, limit: ranges.limit }
+    return { nriState: nri.state, free: ranges.free }
   } catch {
     return undefined
   }

@@ -12,7 +12,6 @@ export const MS_NODEV = 4
 export const MS_NOEXEC = 8
 export const MS_NOATIME = 1024
 export const MS_NODIRATIME = 2048
-export const MS_BIND = 4096
 export const MS_REC = 16384
 export const MS_PRIVATE = 1 << 18
 export const MS_RELATIME = 1 << 21

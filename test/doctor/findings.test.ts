@@ -12,7 +12,7 @@ const well: Probes = {
     features: { linux: { mountExtensions: { idmap: { enabled: true } } } },
   },
   nri: { path: '/nri.sock', state: 'listening' },
-  daemon: { nriState: 'connected', free: 5, limit: 10 },
+  daemon: { nriState: 'connected', free: 5 },
 }
 
 t.test('a node on which all is well', async (t) => {

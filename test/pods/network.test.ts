@@ -238,6 +238,8 @@ onContainerd(
       t.strictSame(await call('ADD', 's1'), result)
       t.equal(await owned(), first)
       t.equal((await node.list()).length, 1)
+      const told = (await node.events()).filter(({ msg }) => msg === 'network owned')
+      t.equal(told.length, 1, 'and told of once')
       t.equal(await call('CHECK', 's1'), undefined)
       t.match(await call('CHECK', 's2'), { msg: /not owned by its pod/ })
       t.equal(await call('STATUS', ''), undefined)
