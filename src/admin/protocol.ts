@@ -19,7 +19,7 @@ const status = z.object({
     /** Why it isn't connected. */
     reason: z.string().optional(),
   }),
-  /** firstID, count and idsPerPod are ids; the others are ranges of idsPerPod ids; limit is pods. */
+  /** firstID, count and idsPerPod, a pod's by default, are ids; total to free are blocks of 65,536 ids. */
   ranges: z.object({
     firstID: amount,
     count: amount,
@@ -29,6 +29,8 @@ const status = z.object({
     /** Owned by others: never handed out. */
     avoided: amount,
     free: amount,
+    /** Those that have a range, and that may have one. */
+    pods: amount,
     limit: amount,
   }),
 })

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Status } from '../admin/protocol.js'
+import { BLOCK } from '../ranges/range.js'
 import { printAge } from './age.js'
 import { type AdminOptions, adminCommand, ask, print, printJSON } from './options.js'
 import { printTable } from './table.js'
@@ -8,7 +9,7 @@ export function statusCommand(): Command {
   return adminCommand('status')
     .summary('how the daemon is and how many ranges are left')
     .description(
-      'Shows whether the daemon runs, is connected to the runtime, and how many ranges are used and free.',
+      'Shows whether the daemon runs, is connected to the runtime, and how many blocks of ids are used and free.',
     )
     .action(async (options: AdminOptions) => {
       const status = await ask('status', options)
@@ -18,7 +19,7 @@ export function statusCommand(): Command {
 }
 
 export function statusRows({ version, pid, since, enabled, nri, ranges }: Status, now: Date): string[][] {
-  const { firstID, count, idsPerPod, total, used, avoided, free, limit } = ranges
+  const { firstID, count, idsPerPod, total, used, avoided, free, pods, limit } = ranges
   const runtime = nri.runtime ?? 'the container runtime'
   const connection = {
     connected: `connected to ${runtime}`,
@@ -34,8 +35,11 @@ export function statusRows({ version, pid, since, enabled, nri, ranges }: Status
   return [
     ['DAEMON', daemon],
     ['NRI', connection],
-    ['RANGES', `${used} used, ${avoided} avoided, ${free} free, of ${total}; ${idsPerPod} ids each`],
+    ['BLOCKS', `${used} used, ${avoided} avoided, ${free} free, of ${total}; ${BLOCK} ids each`],
     ['IDS', `${firstID}-${firstID + count - 1}`],
-    ['PODS', `${used} with a range, of ${limit} at most`],
+    [
+      'PODS',
+      `${pods} with a range, of ${limit} at most; ${idsPerPod} ids each, unless a rule says otherwise`,
+    ],
   ]
 }

@@ -1,5 +1,5 @@
 import { chmodSync, chownSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import type { IdRange } from '../ranges/range.js'
+import { type IdRange, printRange } from '../ranges/range.js'
 import { Namespaces } from './namespaces.js'
 import { ownNetns, unpin } from './netns.js'
 import { mapRootfs } from './rootfs.js'
@@ -12,7 +12,7 @@ import type { IdmapSupport, Volume, Work } from './work.js'
 /** Does work on the thread that it is called on, which must not be the daemon's main one: it changes namespaces. */
 export class Performer {
   readonly #namespaces = new Namespaces()
-  readonly #mappings = new Map<number, LayerMappings>()
+  readonly #mappings = new Map<string, LayerMappings>()
 
   /** Does all, or nothing. @throws Error with a sentence, after what was done has been undone in reverse */
   perform(works: readonly Work[]): void {
@@ -56,18 +56,19 @@ export class Performer {
         unmountSysfs(work.target)
         return undefined
       case 'forgetRange':
-        this.#mappings.get(work.range.hostID)?.close()
-        this.#mappings.delete(work.range.hostID)
+        this.#mappings.get(printRange(work.range))?.close()
+        this.#mappings.delete(printRange(work.range))
         return undefined
     }
   }
 
   /** Kept for as long as the range has an owner: each container of the pod needs them. */
   #mappingsOf(range: IdRange): LayerMappings {
-    let mappings = this.#mappings.get(range.hostID)
+    const key = printRange(range)
+    let mappings = this.#mappings.get(key)
     if (!mappings) {
       mappings = new LayerMappings(range)
-      this.#mappings.set(range.hostID, mappings)
+      this.#mappings.set(key, mappings)
     }
     return mappings
   }

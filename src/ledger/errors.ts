@@ -1,4 +1,4 @@
-import { type IdRange, printRange } from '../ranges/range.js'
+import { BLOCK, type IdRange, printRange } from '../ranges/range.js'
 import { messageOf } from './fs-error.js'
 
 /** The node has as many pods in ranges of their own as its configuration allows. */
@@ -12,16 +12,26 @@ export class PodLimitError extends Error {
   }
 }
 
-/** Every range of the span belongs to a pod or is avoided. */
+/** No range of that length is free in the span: what isn't belongs to a pod or is avoided. */
 export class SpaceExhaustedError extends Error {
   override readonly name = 'SpaceExhaustedError'
 
+  /** @param usage in blocks */
   constructor(
     pod: string,
-    usage: { readonly total: number; readonly used: number; readonly avoided: number },
+    length: number,
+    {
+      total,
+      used,
+      avoided,
+      free,
+    }: { readonly total: number; readonly used: number; readonly avoided: number; readonly free: number },
   ) {
+    const taken = `${used} by pods and ${avoided} avoided because others use their ids`
     super(
-      `${pod} gets no id range: all ${usage.total} ranges of the configured span are taken, ${usage.used} by pods and ${usage.avoided} avoided because others use their ids. Remove pods or widen the span`,
+      free === 0
+        ? `${pod} gets no id range: all ${total} blocks of ${BLOCK} ids of the configured span are taken, ${taken}. Remove pods or widen the span`
+        : `${pod} gets no id range: no ${length} ids are free in one piece that begins at a multiple of ${length}. Of the ${total} blocks of ${BLOCK} ids of the configured span ${free} are free and the others taken, ${taken}. Remove pods, widen the span, or give the pod fewer ids (idsPerPod)`,
     )
   }
 }

@@ -60,11 +60,13 @@ export class Ledger {
 
   /**
    * The pod's range, given now if it has none, and the sandbox recorded with it.
+   * @param length of the range in ids, a multiple of BLOCK, by default the span's idsPerPod; a pod that has one keeps that
    * Rejects with PodLimitError, SpaceExhaustedError or RecordError, and for names that can't be files' names.
    */
   async assign(
     pod: Pod,
     { id, bundle }: Pick<Sandbox, 'id' | 'bundle'>,
+    length?: number,
   ): Promise<{ range: IdRange; isNew: boolean }> {
     checkName('pod uid', pod.uid)
     checkName('sandbox id', id)
@@ -73,7 +75,7 @@ export class Ledger {
     return this.#turns.run(pod.uid, async () => {
       const known = this.find(pod.uid)
       try {
-        const entry = known ?? (await this.#create(pod))
+        const entry = known ?? (await this.#create(pod, length))
         const confirmed = entry.sandboxes.get(id)?.confirmed ?? false
         await this.#record(withNames(entry, pod), { id, bundle, confirmed })
         return { range: entry.range, isNew: !known }
@@ -181,9 +183,9 @@ export class Ledger {
     return this.#store.flush()
   }
 
-  async #create(pod: Pod): Promise<PodEntry> {
+  async #create(pod: Pod, length: number | undefined): Promise<PodEntry> {
     const { uid: podUID, namespace, name } = pod
-    const range = this.#owners.allocate(podUID, pod)
+    const range = this.#owners.allocate(podUID, pod, length)
     try {
       await this.#store.write(podUID, printRecord(range))
     } catch (error) {

@@ -1,15 +1,16 @@
-import { Holds } from '../ranges/holds.js'
-import type { IdRange, Span } from '../ranges/range.js'
+import { BLOCK, type IdRange, type Span } from '../ranges/range.js'
 import { IdSpace } from '../ranges/space.js'
 import { type PodEntry, type PodNames, printPod } from './entry.js'
 import { PodLimitError, SpaceExhaustedError } from './errors.js'
 
-/** Counts of ranges; total = used + avoided + free. */
+/** total, used, avoided and free are blocks of 65,536 ids; total = used + avoided + free. */
 export interface Usage {
   readonly total: number
   readonly used: number
   readonly avoided: number
   readonly free: number
+  /** Pods that have a range, and that may have one. */
+  readonly pods: number
   readonly limit: number
 }
 
@@ -22,42 +23,49 @@ export type ClaimKind = 'passing' | 'standing'
 /** Who owns which range, in memory. */
 export class Owners {
   readonly #space: IdSpace
-  readonly #holds: Holds
   readonly #limit: number
   readonly #entries = new Map<string, PodEntry>()
-  /** By hostID, from allocation on: also of a pod whose record is still being written. */
+  /** By the first id of each block, from allocation on: also of a pod whose record is still being written. */
   readonly #podUIDs = new Map<number, string>()
+  #pods = 0
   /** By sandbox id, from reservation on. */
   readonly #podUIDsBySandbox = new Map<string, string>()
   readonly #claims = new Map<string, { readonly kind: ClaimKind; readonly held: readonly IdRange[] }>()
 
   constructor(span: Span, limit: number) {
     this.#space = new IdSpace(span)
-    this.#holds = new Holds(this.#space)
     this.#limit = limit
   }
 
-  /** @throws PodLimitError, SpaceExhaustedError */
-  allocate(podUID: string, names: PodNames): IdRange {
-    const pod = printPod(podUID, names)
-    if (this.#podUIDs.size >= this.#limit) throw new PodLimitError(pod, this.#limit)
-    const range = this.#holds.allocate()
-    if (!range) throw new SpaceExhaustedError(pod, this.usage)
-    this.#podUIDs.set(range.hostID, podUID)
+  /**
+   * @param length in ids, a multiple of BLOCK
+   * @throws PodLimitError, SpaceExhaustedError
+   */
+  allocate(podUID: string, names: PodNames, length = this.span.idsPerPod): IdRange {
+    if (this.#pods >= this.#limit) throw new PodLimitError(printPod(podUID, names), this.#limit)
+    const range = this.#space.allocate(length)
+    if (!range) throw new SpaceExhaustedError(printPod(podUID, names), length, this.usage)
+    this.#give(range, podUID)
     return range
   }
 
   /** Of an allocation that came to nothing. */
   free(range: IdRange): void {
-    this.#podUIDs.delete(range.hostID)
-    this.#holds.letGo(range)
+    for (let id = range.hostID; id < range.hostID + range.length; id += BLOCK) this.#podUIDs.delete(id)
+    this.#pods--
+    this.#space.letGo(range)
   }
 
   /** An entry found on disk; nobody else's range. */
   adopt(entry: PodEntry): void {
-    this.#holds.hold(entry.range)
-    this.#podUIDs.set(entry.range.hostID, entry.podUID)
+    this.#space.hold(entry.range)
+    this.#give(entry.range, entry.podUID)
     this.set(entry)
+  }
+
+  #give(range: IdRange, podUID: string): void {
+    for (let id = range.hostID; id < range.hostID + range.length; id += BLOCK) this.#podUIDs.set(id, podUID)
+    this.#pods++
   }
 
   /** The present entry of a pod that has its range. */
@@ -98,18 +106,16 @@ export class Owners {
 
   /** Holds what the ranges touch in place of what the claim held; returns the pods that own some of it. */
   avoid(claim: string, ranges: Iterable<IdRange>, kind: ClaimKind = 'passing'): PodEntry[] {
-    const touched = new Map<number, IdRange>()
-    for (const range of ranges) {
-      for (const ours of this.#space.rangesTouching(range)) touched.set(ours.hostID, ours)
-    }
-    for (const range of touched.values()) this.#holds.hold(range)
+    const held = [...ranges].flatMap((range) => this.#space.touched(range) ?? [])
+    for (const range of held) this.#space.hold(range)
     this.stopAvoiding(claim)
-    this.#claims.set(claim, { kind, held: [...touched.values()] })
-    return [...touched.keys()].flatMap((hostID) => this.find(this.#podUIDs.get(hostID) ?? '') ?? [])
+    this.#claims.set(claim, { kind, held })
+    const podUIDs = held.flatMap(idsOfBlocks).flatMap((id) => this.#podUIDs.get(id) ?? [])
+    return [...new Set(podUIDs)].flatMap((podUID) => this.find(podUID) ?? [])
   }
 
   stopAvoiding(claim: string): void {
-    for (const range of this.#claims.get(claim)?.held ?? []) this.#holds.letGo(range)
+    for (const range of this.#claims.get(claim)?.held ?? []) this.#space.letGo(range)
     this.#claims.delete(claim)
   }
 
@@ -126,8 +132,12 @@ export class Owners {
   }
 
   get usage(): Usage {
-    const { total, free } = this.#space
+    const { blocks: total, freeBlocks: free } = this.#space
     const used = this.#podUIDs.size
-    return { total, used, avoided: total - free - used, free, limit: this.#limit }
+    return { total, used, avoided: total - free - used, free, pods: this.#pods, limit: this.#limit }
   }
 }
+
+/** The first id of each block. */
+const idsOfBlocks = ({ hostID, length }: IdRange): number[] =>
+  Array.from({ length: length / BLOCK }, (_, block) => hostID + block * BLOCK)

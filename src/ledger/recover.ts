@@ -1,4 +1,4 @@
-import { type IdRange, printRange, type Span } from '../ranges/range.js'
+import { BLOCK, type IdRange, printRange, type Span } from '../ranges/range.js'
 import { parseRecord } from '../ranges/record.js'
 import type { PodEntry } from './entry.js'
 import { messageOf } from './fs-error.js'
@@ -10,17 +10,19 @@ import type { StoredPod } from './store.js'
  */
 export function recover(pods: StoredPod[], span: Span, fileOf: (podUID: string) => string): PodEntry[] {
   const entries: PodEntry[] = []
+  /** By the first id of each block: good records are made of whole ones. */
   const owners = new Map<number, string>()
   for (const { podUID, text, since, sandboxes } of pods) {
     if (!text || !since) continue
     const range = parse(text, span, fileOf(podUID))
-    // Good records are aligned and of one length: they overlap when they begin at the same id, and only then.
-    const owner = owners.get(range.hostID)
-    if (owner !== undefined) {
-      const reason = `its range ${printRange(range)} is that of pod ${owner} too (${fileOf(owner)})`
-      throw refusal(`${fileOf(podUID)} of pod ${podUID}`, reason)
+    for (let id = range.hostID; id < range.hostID + range.length; id += BLOCK) {
+      const owner = owners.get(id)
+      if (owner !== undefined) {
+        const reason = `ids of its range ${printRange(range)} are those of pod ${owner} too (${fileOf(owner)})`
+        throw refusal(`${fileOf(podUID)} of pod ${podUID}`, reason)
+      }
+      owners.set(id, podUID)
     }
-    owners.set(range.hostID, podUID)
     const confirmed = false
     entries.push({
       podUID,

@@ -10,7 +10,7 @@ export interface Connection {
 /** Of a daemon that is switched off. */
 const NOTHING = {
   span: { firstID: 0, count: 0, idsPerPod: 0 },
-  usage: { total: 0, used: 0, avoided: 0, free: 0, limit: 0 },
+  usage: { total: 0, used: 0, avoided: 0, free: 0, pods: 0, limit: 0 },
 }
 
 /** What the admin is shown of the daemon. */

@@ -75,7 +75,10 @@ export function printOthers(others: readonly Other[]): string {
 export function checkRoom(span: Span, podLimit: number, others: readonly Other[]): void {
   const space = new IdSpace(span)
   for (const { ranges } of others)
-    for (const range of ranges) for (const touched of space.rangesTouching(range)) space.take(touched)
+    for (const range of ranges) {
+      const touched = space.touched(range)
+      if (touched) space.hold(touched)
+    }
   if (space.free >= podLimit) return
   const ids = printRange({ hostID: span.firstID, length: span.count })
   throw new Error(

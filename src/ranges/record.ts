@@ -45,12 +45,13 @@ export function parseAnyRecord(text: string): IdRange {
   return { hostID: uids.hostId, length: uids.length }
 }
 
-function checkRange(range: IdRange, { firstID, count, idsPerPod }: Span): void {
-  if (range.length !== idsPerPod) {
-    throw new Error(`length is ${range.length}, but a pod's range has ${idsPerPod} ids`)
+/** Whatever idsPerPod is now: another pod's rule, or an earlier config, gave it its own length. */
+function checkRange(range: IdRange, { firstID, count }: Span): void {
+  if (range.length === 0 || range.length % BLOCK !== 0) {
+    throw new Error(`length is ${range.length}, but must be a multiple of ${BLOCK} and not 0`)
   }
-  if (range.hostID % idsPerPod !== 0) {
-    throw new Error(`hostId is ${range.hostID}, which is not a multiple of the length ${idsPerPod}`)
+  if (range.hostID % range.length !== 0) {
+    throw new Error(`hostId is ${range.hostID}, which is not a multiple of the length ${range.length}`)
   }
   if (range.hostID < BLOCK) {
     throw new Error(`hostId is ${range.hostID}, but ids 0-${BLOCK - 1} belong to the host`)

@@ -14,6 +14,7 @@ export const status: Status = {
     used: 2,
     avoided: 1,
     free: 2242,
+    pods: 2,
     limit: 1024,
   },
 }

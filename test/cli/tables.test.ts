@@ -50,6 +50,7 @@ const status: Status = {
     used: 3,
     avoided: 2,
     free: 5,
+    pods: 2,
     limit: 8,
   },
 }
@@ -58,9 +59,9 @@ t.test('the status', async (t) => {
   t.strictSame(statusRows(status, now), [
     ['DAEMON', 'version 0.1.0, pid 7, up 60m'],
     ['NRI', 'connected to containerd v2.1.9'],
-    ['RANGES', '3 used, 2 avoided, 5 free, of 10; 65536 ids each'],
+    ['BLOCKS', '3 used, 2 avoided, 5 free, of 10; 65536 ids each'],
     ['IDS', '65536-720895'],
-    ['PODS', '3 with a range, of 8 at most'],
+    ['PODS', '2 with a range, of 8 at most; 65536 ids each, unless a rule says otherwise'],
   ])
 })
 

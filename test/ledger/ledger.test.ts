@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { printRange } from '../../src/ranges/range.js'
+import { BLOCK, printRange } from '../../src/ranges/range.js'
 import { nth, openLedger, put, recordOf, sandbox, scratch, spanOf } from './scratch.js'
 
 t.test('a pod gets one range, for all of its sandboxes', async (t) => {
@@ -29,7 +29,7 @@ t.test('a pod gets one range, for all of its sandboxes', async (t) => {
     [...ledger.entries()].map(({ podUID }) => podUID),
     ['a', 'b'],
   )
-  t.same(ledger.usage, { total: 100, used: 2, avoided: 0, free: 98, limit: 100 })
+  t.same(ledger.usage, { total: 100, used: 2, avoided: 0, free: 98, pods: 2, limit: 100 })
   await ledger.flush()
 })
 
@@ -210,5 +210,20 @@ t.test('avoided ranges', async (t) => {
   t.same(ledger.avoid('podman', [{ hostID: 100000, length: 65536 }]), [ledger.find('a')])
   t.same(ledger.claims('passing'), ['podman'])
   t.same(printRange((await ledger.assign({ uid: 'b' }, sandbox('s2'))).range), printRange(nth(2)))
-  t.same(ledger.usage, { total: 100, used: 2, avoided: 1, free: 97, limit: 100 })
+  t.same(ledger.usage, { total: 100, used: 2, avoided: 1, free: 97, pods: 2, limit: 100 })
+})
+
+t.test('a length of its own, which the pod keeps', async (t) => {
+  const directory = scratch(t)
+  const ledger = await openLedger(directory)
+  const long = { hostID: 2 * BLOCK, length: 2 * BLOCK }
+  t.same(await ledger.assign({ uid: 'a' }, sandbox('s1'), 2 * BLOCK), { range: long, isNew: true })
+  t.same(await ledger.assign({ uid: 'a' }, sandbox('s2')), { range: long, isNew: false })
+  t.same(await ledger.assign({ uid: 'a' }, sandbox('s3'), 4 * BLOCK), { range: long, isNew: false })
+  t.same((await openLedger(directory)).find('a')?.range, long, 'after a restart')
+  await t.rejects(ledger.assign({ uid: 'b' }, sandbox('s4'), 128 * BLOCK), {
+    name: 'SpaceExhaustedError',
+    message: /^pod b gets no id range: no 8388608 ids are free in one piece/,
+  })
+  t.equal(ledger.find('b'), undefined)
 })

@@ -1,6 +1,8 @@
 import t from 'tap'
 import { recover } from '../../src/ledger/recover.js'
 import type { StoredPod } from '../../src/ledger/store.js'
+import { BLOCK } from '../../src/ranges/range.js'
+import { printRecord } from '../../src/ranges/record.js'
 import { nth, recordOf, spanOf } from './scratch.js'
 
 const since = new Date('2024-06-07T08:09:10Z')
@@ -36,6 +38,19 @@ t.test('refusals name file, reason and the way out', async (t) => {
   })
   t.throws(() => run(stored('a', recordOf(3)), stored('b', recordOf(3))), {
     message:
-      /^\/state\/pods\/b\/userns of pod b: its range 262144-327679 is that of pod a too \(\/state\/pods\/a\/userns\)\. .* move it away/,
+      /^\/state\/pods\/b\/userns of pod b: ids of its range 262144-327679 are those of pod a too \(\/state\/pods\/a\/userns\)\. .* move it away/,
   })
+  const long = printRecord({ hostID: 2 * BLOCK, length: 2 * BLOCK })
+  t.throws(() => run(stored('a', long), stored('b', recordOf(2))), {
+    message: /^\/state\/pods\/b\/userns of pod b: .* 196608-262143 are those of pod a too/,
+  })
+})
+
+t.test('records of several lengths', async (t) => {
+  const long = { hostID: 4 * BLOCK, length: 4 * BLOCK }
+  const entries = run(stored('a', printRecord(long)), stored('b', recordOf(2)), stored('c', recordOf(7)))
+  t.same(
+    entries.map(({ range }) => range),
+    [long, nth(2), nth(7)],
+  )
 })

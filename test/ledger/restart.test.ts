@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { BLOCK } from '../../src/ranges/range.js'
+import { printRecord } from '../../src/ranges/record.js'
 import { nth, openLedger, put, recordOf, sandbox, scratch } from './scratch.js'
 
 t.test('a restart gives the same ranges', async (t) => {
@@ -60,7 +61,6 @@ t.test('leftovers of a crash', async (t) => {
 })
 
 t.test('a bad file stops the start and stays as it is', async (t) => {
-  const long = { firstID: 16 * BLOCK, count: 160 * BLOCK, idsPerPod: 16 * BLOCK }
   const cases: [string, Record<string, string>, RegExp][] = [
     ['not JSON', { b: '{"uidMappings":' }, /^[^ ]*\/pods\/b\/userns: not JSON: /],
     ['spaces', { b: '  ' }, /\/pods\/b\/userns: not JSON/],
@@ -73,7 +73,7 @@ t.test('a bad file stops the start and stays as it is', async (t) => {
     [
       'one range for two',
       { b: recordOf(1), c: recordOf(1) },
-      /of pod [bc]: its range 131072-196607 is that of pod [bc] too/,
+      /of pod [bc]: ids of its range 131072-196607 are those of pod [bc] too/,
     ],
   ]
   for (const [name, bad, message] of cases) {
@@ -91,11 +91,18 @@ t.test('a bad file stops the start and stays as it is', async (t) => {
       t.equal(readFileSync(join(directory, file), 'utf8'), text, `${name}: ${file}`)
     }
   }
+})
+
+t.test('a record has its own length, whatever that of others is now', async (t) => {
   const directory = scratch(t)
-  put(directory, { 'pods/a/userns': recordOf(16) })
-  await t.rejects(openLedger(directory, { span: long, podLimit: 10 }), {
-    message: /length is 65536, but .* 1048576 ids/,
-  })
+  const long = { firstID: 16 * BLOCK, count: 160 * BLOCK, idsPerPod: 16 * BLOCK }
+  const old = { hostID: 17 * BLOCK, length: BLOCK }
+  put(directory, { 'pods/a/userns': printRecord(old) })
+  const ledger = await openLedger(directory, { span: long, podLimit: 10 })
+  t.same(ledger.find('a')?.range, old)
+  t.match(ledger.usage, { total: 160, used: 1, free: 159, pods: 1 })
+  const { range } = await ledger.assign({ uid: 'b' }, sandbox('s'))
+  t.same(range, { hostID: 32 * BLOCK, length: 16 * BLOCK }, 'not the one that it lies in')
 })
 
 t.test('what can not be read stops the start', async (t) => {

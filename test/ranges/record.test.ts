@@ -23,11 +23,13 @@ t.test('printed as the kubelet does', async (t) => {
 })
 
 t.test('good records', async (t) => {
-  const cases: [string, string, Span, number][] = [
+  const cases: [string, string, Span, hostID: number, length?: number][] = [
     ['as printed', printRecord({ hostID: 131072, length: BLOCK }), SPAN, 131072],
     ['first of the span', printRecord({ hostID: BLOCK, length: BLOCK }), SPAN, BLOCK],
     ['last of the span', printRecord({ hostID: 100 * BLOCK, length: BLOCK }), SPAN, 100 * BLOCK],
     ['long', printRecord({ hostID: 3 * LONG, length: LONG }), LONG_SPAN, 3 * LONG],
+    ['longer than others', printRecord({ hostID: LONG, length: LONG }), SPAN, LONG, LONG],
+    ['shorter than others', printRecord({ hostID: 17 * BLOCK, length: BLOCK }), LONG_SPAN, 17 * BLOCK, BLOCK],
     [
       'white space and a newline',
       `${JSON.stringify(JSON.parse(record([mapping])), null, 2)}\n`,
@@ -37,8 +39,8 @@ t.test('good records', async (t) => {
     ['keys in another order', record([{ length: 65536, containerId: 0, hostId: 131072 }]), SPAN, 131072],
     ['unknown keys', `{"version":2,${changed({ note: 'x' }).slice(1)}`, SPAN, 131072],
   ]
-  for (const [name, text, span, hostID] of cases) {
-    t.same(parseRecord(text, span), { hostID, length: span.idsPerPod }, name)
+  for (const [name, text, span, hostID, length = span.idsPerPod] of cases) {
+    t.same(parseRecord(text, span), { hostID, length }, name)
   }
 })
 
@@ -86,8 +88,8 @@ t.test('bad records', async (t) => {
     ['no length', without('length'), /^length is missing in uidMappings$/],
     ['no container id', without('containerId'), /^containerId is missing/],
     ['no host id', without('hostId'), /^hostId is missing/],
-    ['too short', changed({ length: 65535 }), /^length is 65535, but a pod's range has 65536 ids$/],
-    ['too long', changed({ length: 1048576 }), /^length is 1048576/],
+    ['too short', changed({ length: 65535 }), /^length is 65535, but must be a multiple of 65536 and not 0$/],
+    ['no whole number of blocks', changed({ length: 65537 }), /^length is 65537/],
     ['length 0', changed({ length: 0 }), /^length is 0/],
     ['unaligned', changed({ hostId: 131073 }), /^hostId is 131073, .* not a multiple of the length 65536$/],
     ['block 0', changed({ hostId: 0 }), /^hostId is 0, but ids 0-65535 belong to the host$/],
@@ -111,7 +113,6 @@ t.test('bad records', async (t) => {
 
 t.test('bad records of long ranges', async (t) => {
   const cases: [string, number, number, RegExp][] = [
-    ['short in a long span', LONG, BLOCK, /^length is 65536, but a pod's range has 1048576 ids$/],
     ['aligned to a block only', LONG + BLOCK, LONG, /^hostId is 1114112, .* multiple of the length 1048576$/],
     ['block 0', 0, LONG, /belong to the host/],
     ['above the span', 11 * LONG, LONG, /outside the configured span/],
