@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AdminServer } from './admin/server.js'
 import type { Config } from './config/schema.js'
+import { ContainerdLabels } from './containerd/labels.js'
 import { readHostFiles, readKubeletPods } from './host/files.js'
 import { KernelThread } from './kernel/thread.js'
 import { Ledger } from './ledger/ledger.js'
@@ -16,6 +17,7 @@ import { avoidOthers } from './pods/others.js'
 import { containerDeleted, dropSandbox } from './pods/remove.js'
 import { Report } from './pods/report.js'
 import { synchronize } from './pods/synchronize.js'
+import { ruleOnLabels } from './policy/rules.js'
 import { spanOf } from './ranges/origin.js'
 import { checkRoom, othersOf, userNamed } from './ranges/others.js'
 import { LiveConfig } from './reload.js'
@@ -90,6 +92,8 @@ async function openNode(live: LiveConfig, log: Logger, onProblem: (error: Error)
     // Nothing can be created without it; the service manager starts a daemon that has one.
     process.exit(1)
   })
+  const containerd = new ContainerdLabels(config.containerd.socket)
+  if (ruleOnLabels(config.policy) !== undefined) await containerd.prepare()
   const node: Node = {
     ledger,
     log,
@@ -97,6 +101,7 @@ async function openNode(live: LiveConfig, log: Logger, onProblem: (error: Error)
     usernsDirectory,
     network: config.network,
     idsPerPod,
+    containerd,
     get policy() {
       return live.current.policy
     },

@@ -49,6 +49,7 @@ const podSchema = z.looseObject(
         name: text.nullish(),
         generateName: text.nullish(),
         namespace: text.nullish(),
+        labels: z.record(z.string(), text, 'a map of texts').nullish(),
         annotations: z.record(z.string(), text, 'a map of texts').nullish(),
       },
       map,
@@ -112,7 +113,8 @@ function manifestOf({ metadata, spec }: Pod, imageUser: number): Manifest {
   // The API server adds five letters and digits.
   const pod = metadata.name ?? `${metadata.generateName ?? ''}xxxxx`
   const all = [spec.initContainers, spec.containers, spec.ephemeralContainers].flatMap((list) => list ?? [])
-  const subject = { namespace, pod, annotations: metadata.annotations ?? {} }
+  const { labels, annotations } = metadata
+  const subject = { namespace, pod, labels: labels ?? {}, annotations: annotations ?? {} }
   const onHost = { network: spec.hostNetwork, pid: spec.hostPID, ipc: spec.hostIPC }
   const facts = {
     hostNamespaces: Object.entries(onHost).flatMap(([name, isShared]) => (isShared ? [name] : [])),

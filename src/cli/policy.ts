@@ -15,8 +15,8 @@ export function policyCommand(): Command {
       .summary('what would become of a pod, by its manifest, and which rule says so')
       .description(
         'Says for the sandbox and each container of a Pod manifest whether it would be mapped, left alone (skip) or ' +
-          'refused, and by what of the policy. It supposes that the pod runs by the handler of nri-userns, and that the ' +
-          'runtime passes its annotations. Exit code 1 when any of it would be refused.',
+          'refused, by what of the policy, and how many ids the pod would have. It supposes that the pod runs by the handler of nri-userns, and that the ' +
+          'runtime tells its labels and annotations. Exit code 1 when any of it would be refused.',
       )
       .requiredOption('-f, --file <file>', 'the manifest, in YAML or JSON; - reads the standard input')
       .addOption(
@@ -76,27 +76,31 @@ export interface TestResult {
   readonly outcome: Verdict['outcome']
   /** The index of a rule, or another key of the policy; null where it has no say. */
   readonly rule: Setting | null
+  /** The length of the pod's range; null where it has none. */
+  readonly ids: number | null
   readonly reason: string | undefined
 }
 
 /** The sandbox first. What would be done at create, by the same functions. */
 export function verdictsOn(manifest: Manifest, policy: Policy, idsPerPod: number): TestResult[] {
   const { subject, facts } = manifest.sandbox
-  const sandbox = judge(policy, subject, facts, idsPerPod)
+  const sandbox = judge(policy, subject, facts, { idsPerPod })
   const containers = manifest.containers.map((one) => {
     if (sandbox.outcome === 'refuse')
       return result(one.name, { outcome: 'refuse', by: sandbox.by, reason: 'its sandbox is refused' })
     const home = sandbox.outcome === 'map' ? 'range' : facts.hasUserNamespace ? 'elsewhere' : 'host'
-    const verdict = judge(policy, one.subject, inSandbox(one.facts, facts), idsPerPod)
+    const ids = sandbox.ids ?? idsPerPod
+    const verdict = judge(policy, one.subject, inSandbox(one.facts, facts), { ids })
     return result(one.name, follow(home, verdict, one.facts.hasUserNamespace))
   })
   return [result(undefined, sandbox), ...containers]
 }
 
-const result = (container: string | undefined, { outcome, by, reason }: Verdict): TestResult => ({
+const result = (container: string | undefined, { outcome, by, ids, reason }: Verdict): TestResult => ({
   container,
   outcome,
   rule: by ?? null,
+  ids: ids ?? null,
   reason,
 })
 
@@ -105,11 +109,19 @@ function placeOf(rule: Setting | null, { placeOf }: PlacedConfig): string | unde
   return placeOf(typeof rule === 'number' ? ['policy', 'rules', rule] : ['policy', rule])
 }
 
-const HEADERS = ['PART', 'OUTCOME', 'RULE', 'PLACE', 'REASON']
+const HEADERS = ['PART', 'OUTCOME', 'IDS', 'RULE', 'PLACE', 'REASON']
 
-const row = ({ container, outcome, rule, place, reason }: TestResult & { place: string | undefined }) => [
+const row = ({
+  container,
+  outcome,
+  ids,
+  rule,
+  place,
+  reason,
+}: TestResult & { place: string | undefined }) => [
   container === undefined ? 'sandbox' : `container ${container}`,
   outcome,
+  ids === null ? '-' : `${ids}`,
   rule === null ? '-' : typeof rule === 'number' ? `rules[${rule}]` : rule,
   place ?? '-',
   reason ?? '-',

@@ -10,6 +10,8 @@ interface AttachmentCall {
   /** Absolute; undefined with a DEL that comes when the netns is gone. */
   readonly netns: string | undefined
   readonly pod: { readonly uid: string; readonly namespace?: string; readonly name?: string }
+  /** The pod's, when the plugin's entry in the conflist asks for them; otherwise none. */
+  readonly annotations: Readonly<Record<string, string>>
   readonly prevResult: object | undefined
 }
 
@@ -52,6 +54,7 @@ export function parseCall(input: CniInput): CniCall {
     sandboxID: checkedID(input.containerID),
     netns: checkedNetns(command, input.netns),
     pod: podOf(input),
+    annotations: annotationsIn(config.runtimeConfig),
     prevResult: isObject(config.prevResult) ? config.prevResult : undefined,
   }
 }
@@ -94,6 +97,20 @@ function podOf({ args, containerID }: CniInput): AttachmentCall['pod'] {
     ...(namespace && { namespace }),
     ...(name && { name }),
   }
+}
+
+/**
+ * A capability by which containerd and CRI-O hand over a pod's annotations, as CNI's "runtimeConfig" does with what only
+ * the runtime knows (CONVENTIONS.md).
+ */
+export const ANNOTATIONS_CAPABILITY = 'io.kubernetes.cri.pod-annotations'
+
+function annotationsIn(runtimeConfig: unknown): Record<string, string> {
+  const annotations = isObject(runtimeConfig) ? runtimeConfig[ANNOTATIONS_CAPABILITY] : undefined
+  if (!isObject(annotations)) return {}
+  return Object.fromEntries(
+    Object.entries(annotations).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
+  )
 }
 
 function validSandboxes(attachments: unknown): Set<string> {

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { OUTCOMES } from '../policy/rules.js'
 import type { Origin } from '../ranges/origin.js'
-import { checkPods, checkSpan } from '../ranges/range.js'
-import { checkReason, ruleSchema, rulingKeys, sampleRule } from './rules.js'
+import { checkPods, checkSpan, printRange } from '../ranges/range.js'
+import { checkRuling, ruleSchema, rulingKeys, sampleRule } from './rules.js'
 import { oneOf, section } from './words.js'
 
 /** sun_path of unix(7) has 108 bytes, the last of which ends the string. */
@@ -52,7 +52,7 @@ function refuseIDs(keys: z.output<typeof rangeKeys>, context: z.RefinementCtx): 
   }
 }
 
-const ranges = rangeKeys.transform((keys, context): Origin & { readonly kubeletPods: string } => {
+const rangesSchema = rangeKeys.transform((keys, context): Origin & { readonly kubeletPods: string } => {
   const { firstID = 2000224256, count = 147128320, from, ...rest } = keys
   const isExplicit = from === 'explicit'
   if (!isExplicit) refuseIDs(keys, context)
@@ -72,19 +72,48 @@ const log = section({
   format: oneOf('auto', 'json', 'pretty').default('auto'),
 })
 
-const policy = section({
+const policySchema = section({
   default: section({ ...rulingKeys, outcome: oneOf(...OUTCOMES).default('map') })
-    .superRefine(checkReason)
+    .superRefine(checkRuling)
     .prefault({}),
   hostNamespaces: oneOf('refuse', 'skip').default('refuse'),
   privileged: oneOf('refuse', 'skip').default('refuse'),
   rules: z.array(ruleSchema, 'a list of rules').default([]),
 })
 
+/** A length that the ids can't hold in one piece would be refused to every pod that is given it. */
+function checkSizes(
+  { ranges, policy }: { ranges: z.output<typeof rangesSchema>; policy: z.output<typeof policySchema> },
+  context: z.RefinementCtx,
+): void {
+  // What other sources give is known when the daemon starts.
+  if (ranges.from !== 'explicit') return
+  const { firstID, count } = ranges
+  const holds = (length: number) => Math.ceil(firstID / length) * length + length <= firstID + count
+  const rulings = [...policy.rules.entries()].map(([index, rule]) => ({
+    path: ['rules', index],
+    ruling: rule,
+  }))
+  for (const { path, ruling } of [{ path: ['default'], ruling: policy.default }, ...rulings]) {
+    for (const key of ['idsPerPod', 'maxIdsPerPod'] as const) {
+      const ids = ruling[key]
+      if (ids === undefined || holds(ids)) continue
+      const span = printRange({ hostID: firstID, length: count })
+      const message = `${ids} ids in one piece, which begins at a multiple of ${ids}, don't fit into ${span} (ranges.firstID and count)`
+      context.addIssue({
+        code: 'custom',
+        message,
+        path: ['policy', ...path, key],
+        params: { together: true },
+      })
+    }
+  }
+}
+
 /** The daemon's config; what each key means is told in config/config.yaml. */
 export const configSchema = section({
   enabled: z.boolean('true or false').default(true),
-  ranges: ranges.prefault({}),
+  ranges: rangesSchema.prefault({}),
   network: oneOf('shared', 'owned').default('shared'),
   volumes: section({ unsupported: oneOf('refuse', 'plain').default('refuse') }).prefault({}),
   stateDirectory: absolutePath(3000).default('/var/lib/nri-userns'),
@@ -103,10 +132,12 @@ export const configSchema = section({
       .regex(/^\d\d$/, nriIndex)
       .default('10'),
   }).prefault({}),
-  policy: policy.prefault({}),
+  containerd: section({ socket: socketPath.default('/run/containerd/containerd.sock') }).prefault({}),
+  policy: policySchema.prefault({}),
   log: log.prefault({}),
 })
   .prefault({})
+  .superRefine(checkSizes)
   .transform((config) => ({
     ...config,
     shim: { socket: config.shim.socket ?? `${config.runDirectory}/shim.sock` },
@@ -121,7 +152,7 @@ export const sampleConfig = {
   ...defaultConfig,
   policy: {
     ...defaultConfig.policy,
-    default: { ...defaultConfig.policy.default, reason: '' },
+    default: { ...defaultConfig.policy.default, reason: '', idsPerPod: 0, maxIdsPerPod: 0 },
     rules: [sampleRule],
   },
 }

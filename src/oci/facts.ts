@@ -33,14 +33,16 @@ export const vainCapabilities = (spec: Spec): string[] =>
 /**
  * What rules are asked about.
  * @param annotations the pod's: those of its sandbox's specification
+ * @param labels the pod's, too
  */
 export const subjectOf = (
   spec: Spec,
   { role, isAlone, namespace, name }: Identity,
-  annotations: Subject['annotations'] = spec.annotations ?? {},
+  { annotations, labels }: Pick<Subject, 'annotations' | 'labels'>,
 ): Subject => ({
   namespace,
   pod: name,
+  labels,
   annotations,
   user: role === 'container' || isAlone ? (spec.process?.user?.uid ?? 0) : undefined,
 })

@@ -21,6 +21,8 @@ interface Dialect {
   readonly namespace: string
   readonly name: string
   readonly containerName: string
+  /** A map of the pod's labels in JSON; undefined: the engine tells them to no runtime. */
+  readonly labels?: string
 }
 
 const DIALECTS: readonly Dialect[] = [
@@ -39,6 +41,7 @@ const DIALECTS: readonly Dialect[] = [
     namespace: 'io.kubernetes.pod.namespace',
     name: 'io.kubernetes.pod.name',
     containerName: 'io.kubernetes.container.name',
+    labels: 'io.kubernetes.cri-o.Labels',
   },
 ]
 
@@ -72,4 +75,28 @@ export function identify(spec: Spec, containerID: string): Identity {
     name: annotations[dialect.name],
     containerName: annotations[dialect.containerName],
   }
+}
+
+/**
+ * The pod's labels by the annotations of its sandbox; undefined when its engine tells them elsewhere.
+ * @throws Error with a sentence when they can't be read
+ */
+export function labelsIn(annotations: Readonly<Record<string, string>>): Record<string, string> | undefined {
+  const dialect = DIALECTS.find(({ type }) => annotations[type] !== undefined)
+  if (dialect?.labels === undefined) return undefined
+  const text = annotations[dialect.labels]
+  if (text === undefined) return {}
+  const labels = parseMap(text)
+  if (!labels) throw new Error(`its annotation ${dialect.labels} is no map of texts in JSON`)
+  return labels
+}
+
+function parseMap(text: string): Record<string, string> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    const isMap = typeof value === 'object' && value !== null && !Array.isArray(value)
+    if (isMap && Object.values(value).every((one) => typeof one === 'string'))
+      return value as Record<string, string>
+  } catch {}
+  return undefined
 }

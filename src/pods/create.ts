@@ -9,10 +9,12 @@ import { printSetting, type Setting } from '../policy/rules.js'
 import { follow, judge, type Verdict } from '../policy/verdict.js'
 import { type IdRange, printRange } from '../ranges/range.js'
 import type { ContainerRequest } from '../shim/protocol.js'
+import { labelsOf } from './labels.js'
 import { networkOwnerOf } from './network.js'
 import { type Node, since, sysfsOf } from './node.js'
 import { dropSandbox } from './remove.js'
 import { type MadeSandbox, madeSandbox } from './sandbox.js'
+import { asAtAdd, lengthFor } from './size.js'
 import { mappableVolumes } from './volumes.js'
 
 /**
@@ -27,7 +29,7 @@ export async function createContainer(node: Node, { containerID, bundle }: Conta
     identity = identify(spec, containerID)
     const sandbox =
       identity.role === 'container' ? await madeSandbox(node, spec, identity, bundle) : undefined
-    const verdict = verdictOn(node, spec, identity, sandbox)
+    const verdict = await verdictOn(node, spec, identity, sandbox)
     if (verdict.outcome === 'refuse') throw new Error(verdict.reason)
     if (verdict.outcome === 'skip') {
       // CNI's ADD may have given it a range; a plain pod is unharmed in the netns that came with it.
@@ -39,7 +41,7 @@ export async function createContainer(node: Node, { containerID, bundle }: Conta
     }
     const range = await (sandbox
       ? mapContainer(node, spec, identity, bundle, sandbox)
-      : mapSandbox(node, spec, identity, bundle))
+      : mapSandbox(node, spec, identity, bundle, verdict.ids))
     node.log.info(`${identity.role} mapped`, {
       ...fields(identity),
       ...ruleField(verdict.by),
@@ -57,16 +59,34 @@ export async function createContainer(node: Node, { containerID, bundle }: Conta
   }
 }
 
-function verdictOn(node: Node, spec: Spec, identity: Identity, sandbox: MadeSandbox | undefined): Verdict {
-  const { policy, idsPerPod } = node
+async function verdictOn(
+  node: Node,
+  spec: Spec,
+  identity: Identity,
+  sandbox: MadeSandbox | undefined,
+): Promise<Verdict> {
+  const { policy } = node
   const facts = factsOf(spec)
-  if (!sandbox) return judge(policy, subjectOf(spec, identity), facts, idsPerPod)
-  const subject = subjectOf(spec, identity, sandbox.annotations)
-  const verdict = judge(policy, subject, inSandbox(facts, sandbox.facts), idsPerPod)
+  const annotations = (sandbox ?? spec).annotations ?? {}
+  const labels = await labelsOf(node, policy, identity, annotations)
+  const subject = subjectOf(spec, identity, { annotations, labels })
+  if (!sandbox) {
+    const entry = node.ledger.find(identity.podUID!)
+    const length = lengthFor(node, entry, identity.sandboxID)
+    return asAtAdd(judge(policy, subject, facts, length), entry)
+  }
+  const ids = sandbox.entry?.range.length ?? node.idsPerPod
+  const verdict = judge(policy, subject, inSandbox(facts, sandbox.facts), { ids })
   return follow(sandbox.home, verdict, facts.hasUserNamespace)
 }
 
-async function mapSandbox(node: Node, spec: Spec, identity: Identity, bundle: string): Promise<IdRange> {
+async function mapSandbox(
+  node: Node,
+  spec: Spec,
+  identity: Identity,
+  bundle: string,
+  ids: number | undefined,
+): Promise<IdRange> {
   const { podUID, sandboxID, namespace, name } = identity
   const networkOwner = await networkOwnerOf(node, sandboxID)
   if (node.network === 'owned' && !networkOwner)
@@ -74,7 +94,8 @@ async function mapSandbox(node: Node, spec: Spec, identity: Identity, bundle: st
       "its network namespace is the host's, and the config has network: owned: put the CNI plugin nri-userns-cni first in the " +
         "runtime handler's chain (cni_conf_dir), or set network: shared",
     )
-  const { range } = await node.ledger.assign({ uid: podUID!, namespace, name }, { id: sandboxID, bundle })
+  const pod = { uid: podUID!, namespace, name }
+  const { range } = await node.ledger.assign(pod, { id: sandboxID, bundle }, ids)
   try {
     await carryOut(node, spec, identity, { bundle, range, networkOwner })
   } catch (error) {

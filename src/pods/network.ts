@@ -3,6 +3,7 @@ import { type CniCall, type CniInput, parseCall, printResult } from '../cni/call
 import { printRange } from '../ranges/range.js'
 import { type Node, pinOf, since } from './node.js'
 import { containerDeleted, dropSandbox } from './remove.js'
+import { idsAtAdd } from './size.js'
 
 /** The magic number of a namespace's file, see include/uapi/linux/magic.h. */
 const NSFS_MAGIC = 0x6e736673
@@ -48,13 +49,14 @@ export function passCni(input: CniInput): string {
 
 type Attachment = Extract<CniCall, { command: 'ADD' | 'DEL' | 'CHECK' }>
 
-async function add(node: Node, { sandboxID, netns, pod }: Attachment): Promise<void> {
+async function add(node: Node, { sandboxID, netns, pod, annotations }: Attachment): Promise<void> {
   if (node.network === 'shared') return
   const start = performance.now()
   // Asked for again.
   if (await networkOwnerOf(node, sandboxID)) return
   // Until the sandbox has a bundle, its netns tells whether it is still there.
-  const { range } = await node.ledger.assign(pod, { id: sandboxID, bundle: netns! })
+  const ids = await idsAtAdd(node, { sandboxID, pod, annotations })
+  const { range } = await node.ledger.assign(pod, { id: sandboxID, bundle: netns! }, ids)
   try {
     await node.perform([{ kind: 'ownNetns', netns: netns!, pin: pinOf(node, sandboxID), range }])
   } catch (error) {

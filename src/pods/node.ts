@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { ContainerdLabels } from '../containerd/labels.js'
 import type { IdmapSupport, Volume, Work } from '../kernel/work.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Logger } from '../observe/log.js'
@@ -22,8 +23,10 @@ export interface Node {
   readonly usernsDirectory: string
   /** What a pod's netns belongs to: its own user namespace, which a sandbox is then refused without, or the host's. */
   readonly network: 'owned' | 'shared'
-  /** Ids of a pod's range. */
+  /** Ids of a pod's range, where the policy doesn't say. */
   readonly idsPerPod: number
+  /** Who knows the labels of pods. */
+  readonly containerd: ContainerdLabels
   /** Who else owns ids of this host, read anew; rejects when that can't be known. */
   readonly readOthers: () => Promise<readonly Other[]>
   /** How much of an event it is that one of them owns ids of the span. */

@@ -7,6 +7,7 @@ import { type Node, pinOf, sysfsOf } from './node.js'
 /** The sandbox is gone, or was never made: what was mounted for it goes, and with its pod's last one the range. */
 export async function dropSandbox(node: Node, sandboxID: string): Promise<void> {
   node.announced.delete(sandboxID)
+  node.containerd.forget(sandboxID)
   node.ledger.stopAvoiding(sandboxID)
   await node.perform([
     { kind: 'unmountSysfs', target: sysfsOf(node, sandboxID) },
@@ -40,6 +41,8 @@ async function rangeReleased(node: Node, event: string, pod: PodEntry, sandbox?:
  * started, and has forgotten whom it owes their events (containerd issue 8426).
  */
 export async function containerDeleted(node: Node, containerID: string): Promise<void> {
+  // Of a sandbox that was left alone this is all that is known here.
+  node.containerd.forget(containerID)
   const pod = node.ledger.podOfSandbox(containerID)
   if (!pod || node.announced.has(containerID)) return
   // A delete of what still runs fails, and is heard of all the same.

@@ -1,3 +1,5 @@
+import { SIZE_ANNOTATION, sizeFor } from './size.js'
+
 /** What of a container decides whether it may run in a range of its own. */
 export interface ContainerFacts {
   /** Of network, pid and ipc: those that it shares with the host. */
@@ -19,8 +21,8 @@ export type Admission =
   | { readonly outcome: 'map' }
   | { readonly outcome: 'skip' | 'refuse'; readonly reason: string; readonly by?: keyof Choices }
 
-/** @param idsPerPod length of the pod's range, in ids */
-export function admit(facts: ContainerFacts, idsPerPod: number, choices: Choices): Admission {
+/** @param ids length of the pod's range */
+export function admit(facts: ContainerFacts, ids: number, choices: Choices): Admission {
   if (facts.hasUserNamespace) return { outcome: 'skip', reason: 'it has a user namespace of its own' }
   const obstacles = obstaclesOf(facts)
   const refused = obstacles.find(({ by }) => choices[by] === 'refuse')
@@ -32,14 +34,19 @@ export function admit(facts: ContainerFacts, idsPerPod: number, choices: Choices
       by: skipped.by,
       reason: `${skipped.what}, and policy.${skipped.by} leaves it alone`,
     }
-  if (facts.highestID >= idsPerPod)
-    return {
-      outcome: 'refuse',
-      reason:
-        `it asks for the user or group id ${facts.highestID}, and a pod has the ids 0-${idsPerPod - 1}: ` +
-        'choose a lower runAsUser, runAsGroup, fsGroup or supplementalGroups, or raise ranges.idsPerPod',
-    }
+  if (facts.highestID >= ids) return { outcome: 'refuse', reason: beyond(facts.highestID, ids) }
   return { outcome: 'map' }
+}
+
+function beyond(id: number, ids: number): string {
+  const what = `it asks for the user or group id ${id}, and the pod has the ids 0-${ids - 1}`
+  const lower = 'choose a lower runAsUser, runAsGroup, fsGroup or supplementalGroups'
+  const enough = sizeFor(id)
+  if (enough === undefined) return `${what}: ${lower}`
+  return (
+    `${what}: ${lower}, or make the pod anew with ${enough} ids, by idsPerPod in the policy of this node, or by the ` +
+    `pod's annotation ${SIZE_ANNOTATION} where the policy allows it`
+  )
 }
 
 /** A container shares with the host what its sandbox does, though its own specification only names the sandbox. */

@@ -6,10 +6,12 @@ export type Outcome = (typeof OUTCOMES)[number]
 /** By this annotation a pod asks for an outcome. */
 export const OUTCOME_ANNOTATION = 'outcome.userns.nri.io'
 
-/** What rules can tell pods and containers by. To add labels: a field here, one of Match, and a line in CONDITIONS. */
+/** What rules can tell pods and containers by. */
 export interface Subject {
   readonly namespace: string | undefined
   readonly pod: string | undefined
+  /** The pod's; none while no rule asks for any, or where its engine has none. */
+  readonly labels: Readonly<Record<string, string>>
   /** The pod's, as far as its runtime passes them. */
   readonly annotations: Readonly<Record<string, string>>
   /** The uid that its process starts with; undefined for a pod's sandbox, whose process is the runtime's own. */
@@ -22,6 +24,7 @@ export type User = number | 'root' | 'nonroot'
 export interface Match {
   readonly namespace?: readonly string[] | undefined
   readonly pod?: readonly string[] | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
   readonly annotations?: Readonly<Record<string, string>> | undefined
   readonly user?: readonly User[] | undefined
 }
@@ -32,6 +35,10 @@ export interface Ruling {
   readonly reason?: string | undefined
   /** What a pod may ask for by its annotation in place of the outcome. */
   readonly allow: readonly Outcome[]
+  /** Ids of its range where the outcome is map, a multiple of 65,536; undefined: as many as all others. */
+  readonly idsPerPod?: number | undefined
+  /** What a pod may ask for by its annotation in place of idsPerPod, at most; undefined: nothing. */
+  readonly maxIdsPerPod?: number | undefined
 }
 
 export interface Rule extends Ruling {
@@ -72,13 +79,21 @@ const matchesAny = (text: string | undefined, globs: readonly string[]): boolean
 const CONDITIONS: Conditions = {
   namespace: (globs, { namespace }) => matchesAny(namespace, globs),
   pod: (globs, { pod }) => matchesAny(pod, globs),
-  annotations: (wanted, { annotations }) =>
-    Object.entries(wanted).every(([key, glob]) => matchesAny(annotationOf(annotations, key), [glob])),
+  labels: (wanted, { labels }) => matchesAll(labels, wanted),
+  annotations: (wanted, { annotations }) => matchesAll(annotations, wanted),
   user: (users, { user }) => user !== undefined && users.some((wanted) => isUser(wanted, user)),
 }
 
-const annotationOf = (annotations: Subject['annotations'], key: string): string | undefined =>
-  Object.hasOwn(annotations, key) ? annotations[key] : undefined
+const matchesAll = (
+  texts: Readonly<Record<string, string>>,
+  wanted: Readonly<Record<string, string>>,
+): boolean => Object.entries(wanted).every(([key, glob]) => matchesAny(annotationOf(texts, key), [glob]))
+
+/** Of an annotation or label, its text; undefined when it isn't there. */
+export const annotationOf = (
+  annotations: Readonly<Record<string, string>>,
+  key: string,
+): string | undefined => (Object.hasOwn(annotations, key) ? annotations[key] : undefined)
 
 const isUser = (wanted: User, uid: number): boolean =>
   wanted === 'nonroot' ? uid !== 0 : uid === (wanted === 'root' ? 0 : wanted)
@@ -88,6 +103,12 @@ function matches(match: Match, subject: Subject): boolean {
     const holds = CONDITIONS[key] as (wanted: unknown, subject: Subject) => boolean
     return match[key] === undefined || holds(match[key], subject)
   })
+}
+
+/** The first rule that asks for the pod's labels, for whoever has to find them out; undefined when none does. */
+export function ruleOnLabels({ rules }: Policy): Setting | undefined {
+  const index = rules.findIndex(({ match }) => match.labels)
+  return index === -1 ? undefined : index
 }
 
 /** What the rules and the pod's annotation say, before anything is known of whether it can be. */
@@ -136,4 +157,5 @@ function asked(wanted: string, { allow }: Ruling, by: Setting): Decision {
 }
 
 /** Short and on one line: it is the pod's text, and goes into the log and the pod's event. */
-const quote = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text)
+export const quote = (text: string): string =>
+  JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text)

@@ -1,5 +1,6 @@
 import { admit, type ContainerFacts } from './admission.js'
 import { decide, type Outcome, type Policy, printSetting, type Setting, type Subject } from './rules.js'
+import { sizeOf } from './size.js'
 
 export interface Verdict {
   readonly outcome: Outcome
@@ -7,14 +8,22 @@ export interface Verdict {
   readonly by?: Setting | undefined
   /** Of skip and refuse: the end of a sentence that names the pod. */
   readonly reason?: string | undefined
+  /** Of map: the length of the pod's range. */
+  readonly ids?: number | undefined
 }
 
-/** @param idsPerPod length of the pod's range, in ids */
-export function judge(policy: Policy, subject: Subject, facts: ContainerFacts, idsPerPod: number): Verdict {
+/** How long a pod's range is: as long as it is already, or by the policy, which may leave it at the node's idsPerPod. */
+export type Length = { readonly ids: number } | { readonly idsPerPod: number }
+
+export function judge(policy: Policy, subject: Subject, facts: ContainerFacts, length: Length): Verdict {
   const decision = decide(policy, subject)
   if (decision.outcome !== 'map') return decision
-  const admission = admit(facts, idsPerPod, policy)
-  return admission.outcome === 'map' ? decision : admission
+  const { by } = decision
+  const size = 'ids' in length ? length : sizeOf(policy, by, subject.annotations, length.idsPerPod)
+  // What can't be mapped anyway isn't refused for the size that it asks for.
+  const admission = admit(facts, 'ids' in size ? size.ids : Number.POSITIVE_INFINITY, policy)
+  if (admission.outcome !== 'map') return admission
+  return 'ids' in size ? { ...decision, ids: size.ids } : { outcome: 'refuse', by, reason: size.reason }
 }
 
 /** The user namespace that a sandbox lives in: its pod's range, another of its own (hostUsers: false), or the host's. */

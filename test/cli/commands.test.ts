@@ -88,7 +88,7 @@ t.test('with a daemon', async (t) => {
     t.equal(code, 0)
     t.match(stdout, new RegExp(`^DAEMON   version ${version}, pid ${daemon.pid}, up \\d+s$`, 'm'))
     t.match(stdout, /^NRI +not connected to the container runtime: There is no NRI socket at /m)
-    t.match(stdout, /^RANGES +1 used, 0 avoided, 2244 free, of 2245; 65536 ids each$/m)
+    t.match(stdout, /^BLOCKS +1 used, 0 avoided, 2244 free, of 2245; 65536 ids each$/m)
     const json = JSON.parse((await nriUserns(['status', '-c', config.path, '-o', 'json'])).stdout)
     t.match(json, { pid: daemon.pid, ranges: { used: 1, total: 2245 }, nri: { state: 'disconnected' } })
   })

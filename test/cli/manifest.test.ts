@@ -14,9 +14,9 @@ t.test('what the daemon would be asked', async (t) => {
       initContainers: [{ name: 'init', securityContext: { privileged: true } }],
       containers: [{ name: 'main', securityContext: { runAsUser: 70000, privileged: false } }],
     },
-    { name: 'web', namespace: 'shop', annotations: { a: 'b' } },
+    { name: 'web', namespace: 'shop', labels: { app: 'web' }, annotations: { a: 'b' } },
   )
-  const subject = { namespace: 'shop', pod: 'web', annotations: { a: 'b' } }
+  const subject = { namespace: 'shop', pod: 'web', labels: { app: 'web' }, annotations: { a: 'b' } }
   const facts = { hostNamespaces: ['network', 'ipc'], hasUserNamespace: false }
   t.strictSame(manifest, {
     namespace: 'shop',

@@ -109,6 +109,57 @@ for (const [what, metadata, spec, expected] of cases)
     )
   })
 
+const sized = {
+  rules: [
+    { match: { labels: { app: 'desktops-*' } }, outcome: 'map', idsPerPod: 131072, maxIdsPerPod: 262144 },
+    { match: { labels: { app: '*' } }, outcome: 'skip' },
+  ],
+}
+const ask = (ids: number) => ({ 'ids-per-pod.userns.nri.io': `${ids}` })
+const desktop = { app: 'desktops-1' }
+const sizeCases: [
+  what: string,
+  metadata: object,
+  uid: number,
+  results: [string, unknown, number | null][],
+][] = [
+  ['no label', {}, 65535, Array(2).fill(['map', 'default', 65536])],
+  ['a label that another rule is about', { labels: { app: 'web' } }, 1, Array(2).fill(['skip', 1, null])],
+  ['a label that gives more ids', { labels: desktop }, 131071, Array(2).fill(['map', 0, 131072])],
+  [
+    'a user beyond those, too',
+    { labels: desktop },
+    131072,
+    [
+      ['map', 0, 131072],
+      ['refuse', null, null],
+    ],
+  ],
+  [
+    'even more, asked for',
+    { labels: desktop, annotations: ask(262144) },
+    131072,
+    Array(2).fill(['map', 0, 262144]),
+  ],
+  [
+    'more than may be asked for',
+    { labels: desktop, annotations: ask(327680) },
+    1,
+    Array(2).fill(['refuse', 0, null]),
+  ],
+]
+
+for (const [what, metadata, uid, expected] of sizeCases)
+  t.test(`a size: ${what}`, async (t) => {
+    const spec = { containers: [user(uid)] }
+    const manifest = parseManifest(podOf({ name: 'web', ...metadata }, spec), 'pod.yaml', 0)
+    const results = verdictsOn(manifest, parseConfig(stringify({ policy: sized }), 'c.yaml').policy, 65536)
+    t.strictSame(
+      results.map(({ outcome, rule, ids }) => [outcome, rule, ids]),
+      expected,
+    )
+  })
+
 const verdicts = (choices: object, containers: object[]) =>
   verdictsOn(
     parseManifest(podOf({ name: 'web' }, { containers }), 'pod.yaml', 0),
@@ -152,19 +203,19 @@ t.test('policy test: what would become of each part, and where that is written',
   const { code, stdout } = await nriUserns(['policy', 'test', '-f', left, '-c', config])
   t.equal(code, 0)
   const [headers, sandbox, container, ...rest] = stdout.split('\n')
-  t.match(headers, /^PART +OUTCOME +RULE +PLACE +REASON$/)
+  t.match(headers, /^PART +OUTCOME +IDS +RULE +PLACE +REASON$/)
   t.match(
     sandbox,
-    /^sandbox +skip +rules\[0\] +\/.*config\.yaml:\d+:\d+ +policy\.rules\[0\] leaves it alone$/,
+    /^sandbox +skip +- +rules\[0\] +\/.*config\.yaml:\d+:\d+ +policy\.rules\[0\] leaves it alone$/,
   )
-  t.match(container, /^container a +skip +rules\[0\]/)
+  t.match(container, /^container a +skip +- +rules\[0\]/)
   t.strictSame(rest, [''])
 
   const strict = await write('strict.yaml', podOf({ name: 'strict' }, { containers }))
   const refused = await nriUserns(['policy', 'test', '-f', strict, '-c', config])
   t.equal(refused.code, 1)
-  t.match(refused.stdout, /^sandbox +map +default +- +-$/m)
-  t.match(refused.stdout, /^container a +refuse +rules\[1\] .*: set runAsUser \(policy\.rules\[1\]\)$/m)
+  t.match(refused.stdout, /^sandbox +map +65536 +default +- +-$/m)
+  t.match(refused.stdout, /^container a +refuse +- +rules\[1\] .*: set runAsUser \(policy\.rules\[1\]\)$/m)
   t.match(refused.stdout, /^The manifest has no runAsUser for a: taken as uid 0, as --image-user says\.$/m)
   t.equal((await nriUserns(['policy', 'test', '-f', strict, '-c', config, '-u', '1000'])).code, 0)
 })

@@ -17,6 +17,7 @@ t.test('an attachment', async (t) => {
     sandboxID: 'sandbox-1',
     netns: '/run/netns/x',
     pod: { uid: 'uid-1', namespace: 'shop', name: 'web' },
+    annotations: {},
     prevResult: undefined,
   }
   for (const command of ['ADD', 'CHECK', 'DEL'])
@@ -79,4 +80,16 @@ t.test('the result is that of the plugins before', async (t) => {
   t.strictSame(print({}), { cniVersion: '1.0.0', interfaces: [], ips: [], routes: [], dns: {} })
   const prevResult = { cniVersion: '1.0.0', interfaces: [{ name: 'eth0' }] }
   t.strictSame(print({ prevResult }), prevResult)
+})
+
+t.test("a pod's annotations come by the capability", async (t) => {
+  const annotationsOf = (runtimeConfig: unknown) => {
+    const call = parseCall({ ...input, config: withConfig({ runtimeConfig }) })
+    return 'annotations' in call ? call.annotations : undefined
+  }
+  const capability = 'io.kubernetes.cri.pod-annotations'
+  t.strictSame(annotationsOf({ [capability]: { a: 'x', b: '' } }), { a: 'x', b: '' })
+  t.strictSame(annotationsOf({ [capability]: { a: 'x', b: 1 } }), { a: 'x' })
+  for (const none of [undefined, null, [], {}, { [capability]: null }, { [capability]: ['a'] }])
+    t.strictSame(annotationsOf(none), {})
 })

@@ -23,6 +23,7 @@ t.test('its examples are valid', async (t) => {
   t.match(rules, [
     { match: { namespace: ['kube-system', 'monitoring-*'] }, outcome: 'skip' },
     { match: { annotations: { 'example.com/reviewed': '*' } }, outcome: 'map', allow: ['skip'] },
+    { match: { labels: { 'example.com/desktops': '*' } }, idsPerPod: 131072, maxIdsPerPod: 1048576 },
     { match: { user: ['root'] }, outcome: 'refuse', reason: /runAsUser/ },
   ])
 })

@@ -66,10 +66,13 @@ t.test('rules of the policy', async (t) => {
     - match:
         namespace: [a, 'b-*']
         pod: '*'
+        labels: { app: '', example.com/team: 'pay-*' }
         annotations: { example.com/a: '', b: 'x*' }
         user: [nonroot, 0]
       outcome: map
-      allow: [skip, refuse]`
+      allow: [skip, refuse]
+      idsPerPod: 131072
+      maxIdsPerPod: 1048576`
   t.strictSame(parseConfig(text, 'config.yaml').policy, {
     default: { outcome: 'refuse', reason: 'not here', allow: ['map'] },
     hostNamespaces: 'skip',
@@ -80,14 +83,24 @@ t.test('rules of the policy', async (t) => {
         match: {
           namespace: ['a', 'b-*'],
           pod: ['*'],
+          labels: { app: '', 'example.com/team': 'pay-*' },
           annotations: { 'example.com/a': '', b: 'x*' },
           user: ['nonroot', 0],
         },
         outcome: 'map',
         allow: ['skip', 'refuse'],
+        idsPerPod: 131072,
+        maxIdsPerPod: 1048576,
       },
     ],
   })
+})
+
+t.test('a size may be what a pod that would be left alone can ask for', async (t) => {
+  const text = 'policy: { default: { outcome: skip, allow: [map], idsPerPod: 131072 } }'
+  t.match(parseConfig(text, 'config.yaml').policy.default, { outcome: 'skip', idsPerPod: 131072 })
+  const rest = 'ranges: { from: rest }\npolicy: { default: { idsPerPod: 2147483648 } }'
+  t.equal(parseConfig(rest, 'config.yaml').policy.default.idsPerPod, 2147483648, 'of ids yet unknown')
 })
 
 t.test('sockets lie in the run directory, unless they are given', async (t) => {
@@ -96,8 +109,10 @@ t.test('sockets lie in the run directory, unless they are given', async (t) => {
   t.equal(config.admin.socket, '/tmp/a.sock')
 })
 
-const keys = 'enabled, ranges, network, volumes, stateDirectory, runDirectory, shim, admin, nri, policy, log'
-const policyKeys = 'outcome, allow, reason'
+const keys =
+  'enabled, ranges, network, volumes, stateDirectory, runDirectory, shim, admin, nri, containerd, policy, log'
+const policyKeys = 'outcome, allow, reason, idsPerPod, maxIdsPerPod'
+const size = 'expected a multiple of 65536, 65536 to 4294836224'
 const policyFaults: [name: string, text: string, problems: string[]][] = [
   [
     'a slip in a key of a condition',
@@ -114,8 +129,10 @@ const policyFaults: [name: string, text: string, problems: string[]][] = [
   ],
   [
     'a condition on something else',
-    'policy:\n  rules:\n    - match: { labels: { a: b } }\n      outcome: skip',
-    ['3:16: unknown key "labels" in policy.rules[0].match; the keys are namespace, pod, annotations, user'],
+    'policy:\n  rules:\n    - match: { handler: a }\n      outcome: skip',
+    [
+      '3:16: unknown key "handler" in policy.rules[0].match; the keys are namespace, pod, labels, annotations, user',
+    ],
   ],
   [
     'a default that is a word',
@@ -154,7 +171,7 @@ const policyFaults: [name: string, text: string, problems: string[]][] = [
     'a rule without conditions',
     'policy:\n  rules:\n    - match: {}\n      outcome: skip',
     [
-      '3:14: policy.rules[0].match: expected one condition or more (namespace, pod, annotations, user), as policy.default is for all others, found an empty map',
+      '3:14: policy.rules[0].match: expected one condition or more (namespace, pod, labels, annotations, user), as policy.default is for all others, found an empty map',
     ],
   ],
   [
@@ -229,6 +246,52 @@ const policyFaults: [name: string, text: string, problems: string[]][] = [
     [
       '3:19: policy.default.allow[1]: expected one of map, skip, refuse, found the text "none"',
       '7:14: policy.rules[0].allow: expected a list of map, skip, refuse, found the text "skip"',
+    ],
+  ],
+  [
+    'labels that no pod can have',
+    'policy:\n  rules:\n    - match:\n        labels:\n          a: true\n          b: x y\n      outcome: skip\n    - match: { labels: {} }\n      outcome: skip',
+    [
+      '5:14: policy.rules[0].match.labels.a: expected the text of a label (letters, digits, ".", "_", "-") or a glob with *, in quotes, found true',
+      '6:14: policy.rules[0].match.labels.b: expected the text of a label (letters, digits, ".", "_", "-") or a glob with *, in quotes, found the text "x y"',
+      '8:24: policy.rules[1].match.labels: expected a map of labels by their names (example.com/team), each with a text or glob in quotes, found an empty map',
+    ],
+  ],
+  [
+    'a key that no label can have',
+    "policy:\n  rules:\n    - match:\n        labels: { 'example.com/*': x }\n      outcome: skip",
+    [
+      '4:36: policy.rules[0].match.labels.example.com/*: expected a map of labels by their names (example.com/team), each with a text or glob in quotes, found the text "x"',
+    ],
+  ],
+  [
+    'sizes that are none',
+    'policy:\n  default: { idsPerPod: 0, maxIdsPerPod: 100000 }\n  rules:\n    - match: { pod: a }\n      outcome: map\n      idsPerPod: 65536k\n    - match: { pod: b }\n      outcome: map\n      maxIdsPerPod: 4294901760',
+    [
+      `2:25: policy.default.idsPerPod: ${size}, found 0`,
+      `2:42: policy.default.maxIdsPerPod: ${size}, found 100000`,
+      `6:18: policy.rules[0].idsPerPod: ${size}, found the text "65536k"`,
+      `9:21: policy.rules[1].maxIdsPerPod: ${size}, found 4294901760`,
+    ],
+  ],
+  [
+    'sizes where nothing is mapped',
+    'policy:\n  default: { outcome: skip, idsPerPod: 65536 }\n  rules:\n    - match: { pod: a }\n      outcome: refuse\n      maxIdsPerPod: 65536',
+    [
+      '2:40: policy.default.idsPerPod: expected idsPerPod only where outcome is map, or may be by allow, found 65536',
+      '6:21: policy.rules[0].maxIdsPerPod: expected maxIdsPerPod only where outcome is map, or may be by allow, found 65536',
+    ],
+  ],
+  [
+    'a largest size below the usual one',
+    'policy:\n  default: { idsPerPod: 131072, maxIdsPerPod: 65536 }',
+    ['2:47: policy.default.maxIdsPerPod: expected idsPerPod (131072) or more, found 65536'],
+  ],
+  [
+    'a size that the ids do not hold',
+    'ranges: { firstID: 131072, count: 196608, podLimit: 1 }\npolicy:\n  default: { maxIdsPerPod: 131072 }\n  rules:\n    - match: { pod: a }\n      outcome: map\n      idsPerPod: 196608',
+    [
+      "7:7: policy.rules[0].idsPerPod: 196608 ids in one piece, which begins at a multiple of 196608, don't fit into 131072-327679 (ranges.firstID and count)",
     ],
   ],
   [

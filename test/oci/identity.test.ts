@@ -1,5 +1,5 @@
 import t from 'tap'
-import { identify } from '../../src/oci/identity.js'
+import { identify, labelsIn } from '../../src/oci/identity.js'
 
 const cri = (type: string, more: Record<string, string> = {}) => ({
   annotations: { 'io.kubernetes.cri.container-type': type, 'io.kubernetes.cri.sandbox-id': 's1', ...more },
@@ -64,4 +64,21 @@ t.test('refused', async (t) => {
   t.throws(() => identify(posing, 's1'), {
     message: /both annotations .*cri.container-type and .*cri-o.ContainerType/,
   })
+})
+
+t.test('labels, by the engine that tells them', async (t) => {
+  const ofCrio = (labels?: string) => ({
+    'io.kubernetes.cri-o.ContainerType': 'sandbox',
+    ...(labels !== undefined && { 'io.kubernetes.cri-o.Labels': labels }),
+  })
+  t.strictSame(labelsIn(ofCrio('{"app":"web","a/b":""}')), { app: 'web', 'a/b': '' })
+  t.strictSame(labelsIn(ofCrio()), {})
+  for (const text of ['', '[]', 'null', '{"a":1}', '"a"'])
+    t.throws(() => labelsIn(ofCrio(text)), { message: /cri-o\.Labels is no map of texts in JSON/ }, text)
+  const ofContainerd = {
+    'io.kubernetes.cri.container-type': 'sandbox',
+    'io.kubernetes.cri-o.Labels': '{"app":"web"}',
+  }
+  t.equal(labelsIn(ofContainerd), undefined, "not by a pod's own annotation")
+  t.equal(labelsIn({}), undefined)
 })

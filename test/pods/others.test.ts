@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { defaultConfig } from '../../src/config/schema.js'
+import { ContainerdLabels } from '../../src/containerd/labels.js'
 import type { LogFields, LogLevel } from '../../src/observe/log.js'
 import type { Node } from '../../src/pods/node.js'
 import { avoidOthers, avoidOwners } from '../../src/pods/others.js'
@@ -31,6 +32,7 @@ async function open(t: Test, readOthers: () => Promise<Other[]>, othersLevel: No
     announced: new Set(),
     ...directories(t),
     idsPerPod: 65536,
+    containerd: new ContainerdLabels('/nowhere'),
     readOthers,
     othersLevel,
   }

@@ -8,7 +8,18 @@ const strict: Choices = { hostNamespaces: 'refuse', privileged: 'refuse' }
 const cases: [what: string, facts: Partial<ContainerFacts>, outcome: string, reason?: RegExp][] = [
   ['a plain container', {}, 'map'],
   ['the last id of the range', { highestID: 65535 }, 'map'],
-  ['an id beyond the range', { highestID: 65536 }, 'refuse', /id 65536, and a pod has the ids 0-65535/],
+  [
+    'an id beyond the range',
+    { highestID: 65536 },
+    'refuse',
+    /id 65536, and the pod has the ids 0-65535: .* with 131072 ids, by idsPerPod in the policy .*ids-per-pod\.userns\.nri\.io/,
+  ],
+  [
+    'an id that no range has',
+    { highestID: 4294967294 },
+    'refuse',
+    /0-65535: choose a lower .*supplementalGroups$/,
+  ],
   [
     "the host's network",
     { hostNamespaces: ['network'] },

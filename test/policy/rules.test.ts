@@ -5,10 +5,11 @@ import {
   type Policy,
   type Rule,
   type Ruling,
+  ruleOnLabels,
   type Subject,
 } from '../../src/policy/rules.js'
 
-const plain: Subject = { namespace: 'default', pod: 'web-1', annotations: {}, user: undefined }
+const plain: Subject = { namespace: 'default', pod: 'web-1', labels: {}, annotations: {}, user: undefined }
 
 const policyOf = (rules: Rule[], ruling: Partial<Ruling> = {}): Policy => ({
   rules,
@@ -25,6 +26,18 @@ const conditions: [what: string, match: Match, subject: Partial<Subject>, matche
   ['a pod', { pod: ['web-*'] }, {}, true],
   ['another pod', { pod: ['db-*'] }, {}, false],
   ['a pod of another namespace', { namespace: ['other'], pod: ['web-*'] }, {}, false],
+  ['a label', { labels: { a: 'x' } }, { labels: { a: 'x', b: 'y' } }, true],
+  ['a glob of a label', { labels: { a: 'x*' } }, { labels: { a: 'xyz' } }, true],
+  ['a label of another value', { labels: { a: 'x' } }, { labels: { a: 'y' } }, false],
+  ['a label that is not there', { labels: { a: '*' } }, { annotations: { a: 'x' } }, false],
+  ['one label of two', { labels: { a: '*', b: '*' } }, { labels: { a: 'x' } }, false],
+  ['both labels', { labels: { a: '*', b: '' } }, { labels: { a: 'x', b: '' } }, true],
+  [
+    'a label of another namespace',
+    { namespace: ['other'], labels: { a: '*' } },
+    { labels: { a: 'x' } },
+    false,
+  ],
   ['an annotation', { annotations: { a: 'x' } }, { annotations: { a: 'x', b: 'y' } }, true],
   ['a glob of an annotation', { annotations: { a: 'x*' } }, { annotations: { a: 'xyz' } }, true],
   ['an annotation of another value', { annotations: { a: 'x' } }, { annotations: { a: 'y' } }, false],
@@ -123,4 +136,13 @@ t.test('what may be asked for is up to the rule that matches', async (t) => {
   const policy = policyOf(rules, { allow: ['skip'] })
   t.match(decide(policy, { ...plain, annotations }), { outcome: 'refuse', by: 0 })
   t.match(decide(policy, { ...plain, pod: 'db', annotations }), { outcome: 'skip', by: 'default' })
+})
+
+t.test('which rule is about labels', async (t) => {
+  const rules: Rule[] = [
+    { match: { pod: ['a'] }, outcome: 'skip', allow: [] },
+    { match: { labels: { a: 'x' } }, outcome: 'skip', allow: [] },
+  ]
+  t.equal(ruleOnLabels(policyOf(rules)), 1)
+  t.equal(ruleOnLabels(policyOf(rules.slice(0, 1))), undefined)
 })

@@ -1,9 +1,9 @@
 import t from 'tap'
 import type { ContainerFacts } from '../../src/policy/admission.js'
 import type { Policy, Subject } from '../../src/policy/rules.js'
-import { follow, judge, type SandboxHome, type Verdict } from '../../src/policy/verdict.js'
+import { follow, judge, type Length, type SandboxHome, type Verdict } from '../../src/policy/verdict.js'
 
-const subject: Subject = { namespace: 'a', pod: 'p', annotations: {}, user: undefined }
+const subject: Subject = { namespace: 'a', pod: 'p', labels: {}, annotations: {}, user: undefined }
 const plain: ContainerFacts = { hostNamespaces: [], privileged: false, hasUserNamespace: false, highestID: 0 }
 const policy: Policy = {
   rules: [
@@ -51,10 +51,74 @@ const judgements: [what: string, namespace: string, Partial<ContainerFacts>, out
 
 for (const [what, namespace, facts, outcome, by] of judgements) {
   t.test(`${what}: ${outcome}`, async (t) => {
-    const verdict = judge(policy, { ...subject, namespace }, { ...plain, ...facts }, 65536)
+    const verdict = judge(policy, { ...subject, namespace }, { ...plain, ...facts }, { idsPerPod: 65536 })
     t.equal(verdict.outcome, outcome)
     t.equal(verdict.by, by)
     t.equal(verdict.reason === undefined, outcome === 'map', 'a reason, unless it is mapped')
+  })
+}
+
+const lengths: [
+  what: string,
+  Partial<Policy['default']>,
+  annotation: string | undefined,
+  Partial<ContainerFacts>,
+  length: Length,
+  expected: Partial<Verdict>,
+][] = [
+  ['by the node', {}, undefined, {}, { idsPerPod: 65536 }, { outcome: 'map', ids: 65536 }],
+  [
+    'by the policy',
+    { idsPerPod: 131072 },
+    undefined,
+    {},
+    { idsPerPod: 65536 },
+    { outcome: 'map', ids: 131072 },
+  ],
+  [
+    'an id that a longer range has',
+    { idsPerPod: 131072 },
+    undefined,
+    { highestID: 100000 },
+    { idsPerPod: 65536 },
+    { outcome: 'map', ids: 131072 },
+  ],
+  ['as it is already', { idsPerPod: 131072 }, undefined, {}, { ids: 65536 }, { outcome: 'map', ids: 65536 }],
+  ['as it is already, whatever it asks for', {}, 'x', {}, { ids: 65536 }, { outcome: 'map', ids: 65536 }],
+  [
+    'an id beyond what is already',
+    { idsPerPod: 131072 },
+    undefined,
+    { highestID: 100000 },
+    { ids: 65536 },
+    { outcome: 'refuse', ids: undefined },
+  ],
+  ['asked for in vain', {}, '131072', {}, { idsPerPod: 65536 }, { outcome: 'refuse', by: 'default' }],
+  [
+    'asked for in vain by one that is left alone',
+    {},
+    '131072',
+    { privileged: true },
+    { idsPerPod: 65536 },
+    { outcome: 'skip', by: 'privileged' },
+  ],
+  [
+    'by a policy that maps nobody',
+    { outcome: 'skip', allow: ['map'], idsPerPod: 131072 },
+    '131072',
+    {},
+    { idsPerPod: 65536 },
+    { outcome: 'skip', ids: undefined },
+  ],
+]
+
+for (const [what, ruling, annotation, facts, length, expected] of lengths) {
+  t.test(`length ${what}: ${expected.outcome}, ${expected.ids} ids`, async (t) => {
+    const annotations = annotation === undefined ? {} : { 'ids-per-pod.userns.nri.io': annotation }
+    const sized = { ...policy, default: { ...policy.default, ...ruling } }
+    const verdict = judge(sized, { ...subject, annotations }, { ...plain, ...facts }, length)
+    t.match(verdict, expected)
+    t.equal(verdict.reason === undefined, verdict.outcome === 'map')
   })
 }
 
