@@ -54,6 +54,8 @@ export interface LogEvent {
 
 const READY_MS = 20_000
 const CNI_PLUGIN = 'nri-userns-cni'
+/** What a pod asks for is known when its network is made. */
+const ANNOTATIONS = { 'io.kubernetes.cri.pod-annotations': true }
 /** A CNI plugin that stands after ours and fails while a test wants it to. */
 const SWITCH = 'fails-when-told'
 const switchScript = (broken: string) => `#!/bin/sh
@@ -75,7 +77,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     runtimes: ({ directory }) => ({
       [HANDLER]: {
         binary: join(directory, 'nri-userns-runtime'),
-        ...(options.network && { cniChain: [{ type: CNI_PLUGIN }, { type: SWITCH }] }),
+        ...(options.network && {
+          cniChain: [{ type: CNI_PLUGIN, capabilities: ANNOTATIONS }, { type: SWITCH }],
+        }),
         ...(options.handlerSettings && { settings: options.handlerSettings }),
       },
     }),
@@ -95,7 +99,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   }
 }
 
-async function install({ directory, number, nriSocket, pluginPath, runc }: Containerd, options: NodeOptions) {
+async function install(containerd: Containerd, options: NodeOptions) {
+  const { directory, number, nriSocket, pluginPath, runc } = containerd
   const at = (name: string) => join(directory, name)
   const config = {
     stateDirectory: at('lib'),
@@ -107,6 +112,7 @@ async function install({ directory, number, nriSocket, pluginPath, runc }: Conta
       ...options.ranges,
     },
     nri: { socket: nriSocket },
+    containerd: { socket: containerd.socket },
     log: { format: 'json' },
     ...(options.network && { network: options.network }),
     ...options.config,

@@ -1,10 +1,12 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { parse, stringify } from 'yaml'
 import {
   type ContainerdVersion,
   HANDLER,
+  type LogEvent,
   type Node,
   type NodeOptions,
   type Pod,
@@ -98,4 +100,24 @@ export async function mountPoints({ containerd }: Node): Promise<string[]> {
 export async function until(condition: () => Promise<boolean>): Promise<void> {
   for (const deadline = Date.now() + 20_000; !(await condition().catch(() => false)); await sleep(20))
     if (Date.now() > deadline) throw new Error('waited for 20 s in vain')
+}
+
+/** Takes a reload, or a restart, to be heard of. */
+export async function changeConfig(
+  node: Node,
+  change: (config: Record<string, unknown>) => void,
+): Promise<void> {
+  const config = parse(await readFile(node.configPath, 'utf8')) as Record<string, unknown>
+  change(config)
+  await writeFile(node.configPath, stringify(config))
+}
+
+/** Has the daemon read its config again; returns the event that tells what came of it. */
+export async function reload(node: Node): Promise<LogEvent> {
+  const answers = async () =>
+    (await node.events()).filter(({ msg }) => msg === 'config reloaded' || msg === 'config not reloaded')
+  const before = (await answers()).length
+  process.kill(node.daemon.pid!, 'SIGHUP')
+  await until(async () => (await answers()).length > before)
+  return (await answers()).at(-1)!
 }

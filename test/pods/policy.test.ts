@@ -1,8 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Test } from 'tap'
-import { parse, stringify } from 'yaml'
 import { HANDLER, type LogEvent, type Node, type Pod, type PodOptions } from '../bed/index.js'
-import { firstIDOf, idMap, onContainerd, runPod, SLEEP, until } from './on-containerd.js'
+import { changeConfig, firstIDOf, idMap, onContainerd, reload, runPod, SLEEP } from './on-containerd.js'
 
 const HOST_MAP = [[0, 0, 4294967295]]
 const ASK = 'outcome.userns.nri.io'
@@ -147,22 +146,6 @@ onContainerd(
   },
   options,
 )
-
-async function changeConfig(node: Node, change: (config: Record<string, unknown>) => void): Promise<void> {
-  const config = parse(await readFile(node.configPath, 'utf8')) as Record<string, unknown>
-  change(config)
-  await writeFile(node.configPath, stringify(config))
-}
-
-/** The event that tells what came of it. */
-async function reload(node: Node): Promise<LogEvent> {
-  const answers = async () =>
-    (await node.events()).filter(({ msg }) => msg === 'config reloaded' || msg === 'config not reloaded')
-  const before = (await answers()).length
-  process.kill(node.daemon.pid!, 'SIGHUP')
-  await until(async () => (await answers()).length > before)
-  return (await answers()).at(-1)!
-}
 
 onContainerd(
   'a policy that changes while the daemon runs',
