@@ -56,7 +56,7 @@ onContainerd('what is refused', async (t, node) => {
     ])
       await t.rejects(cri.runContainer(pod, { command: SLEEP, ...ids }), {
         message:
-          /container (user|groups?) of pod default\/beyond .* id (65536|70000), and a pod has the ids 0-65535/,
+          /container (user|groups?) of pod default\/beyond .* id (65536|70000), and the pod has the ids 0-65535/,
       })
     await cri.removePod(pod.id)
     await untouched(t, node)
